@@ -1,0 +1,65 @@
+"""Scratch folders that can be told from those of a killed run.
+
+A folder belongs to a living process exactly as long as that process holds the lock on the file
+`.lock` in it. The kernel drops the lock with the process, however it ends, so no clock and no
+process number has to be trusted.
+"""
+
+import fcntl
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+LOCK = ".lock"
+
+
+@contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """Yield a fresh folder below `parent`, locked for as long as it is in use."""
+    folder, lock = _make_locked(parent)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+        _remove_if_empty(parent)
+
+
+def sweep_scratch(parent: Path) -> int:
+    """Remove the folders below `parent` whose process is gone; return how many there were."""
+    removed = 0
+    for folder in list(parent.iterdir()) if parent.is_dir() else ():
+        try:
+            lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
+        except OSError:  # no folder of ours, or gone already
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+            removed += 1
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(lock)
+    _remove_if_empty(parent)
+    return removed
+
+
+def _make_locked(parent: Path) -> tuple[Path, int]:
+    while True:
+        folder = parent / uuid.uuid4().hex
+        with suppress(FileNotFoundError):  # an empty parent may be tidied away meanwhile
+            folder.mkdir(parents=True)
+            lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if (folder / LOCK).exists():
+                return folder, lock
+            os.close(lock)  # swept between being made and being locked: try again
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()

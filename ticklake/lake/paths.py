@@ -1,0 +1,37 @@
+"""Hive-style partition paths, with values percent-encoded the way DuckDB decodes them."""
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote, unquote
+
+from ticklake.lake.errors import LakeError
+
+Key = tuple[str, ...]
+"""The values of a partition, in the order of the table's partition columns."""
+
+
+def partition_path(columns: Sequence[str], key: Key) -> str:
+    """Return `exchange=hyperliquid/symbol=PURR%2FUSDC/...` for the values of a partition."""
+    for column, value in zip(columns, key, strict=True):
+        if not value:
+            raise LakeError(f"A partition needs a value for {column!r}, and got none.")
+    return "/".join(f"{c}={quote(v, safe='')}" for c, v in zip(columns, key, strict=True))
+
+
+def partition_key(columns: Sequence[str], path: str) -> Key | None:
+    """Return the values in a partition path, or None where it is not one of these columns."""
+    parts = path.split("/")
+    if len(parts) != len(columns):
+        return None
+    values = []
+    for column, part in zip(columns, parts, strict=True):
+        name, equals, value = part.partition("=")
+        if name != column or not equals or not value:
+            return None
+        values.append(unquote(value))
+    return tuple(values)
+
+
+def project(columns: Sequence[str], key: Key, onto: Sequence[str]) -> Key:
+    """Return the values of a key for some of its columns."""
+    values: Mapping[str, str] = dict(zip(columns, key, strict=True))
+    return tuple(values[column] for column in onto)

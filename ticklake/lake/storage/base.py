@@ -1,0 +1,76 @@
+"""The storage interface."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object as a listing shows it.
+
+    `tag` is the store's own mark of the bytes: as long as `size` and `tag` stay the same, so do the
+    bytes. On S3 it is the ETag; on a local disk it is made of inode and times, so equal bytes
+    written twice have different tags (`Storage.tag_is_content` tells which).
+    """
+
+    path: str
+    size: int
+    tag: str
+
+
+class Storage(Protocol):
+    """A place for objects. Every write is atomic: a reader sees the old bytes or the new ones."""
+
+    root: str
+    tag_is_content: bool
+
+    def url(self, path: str) -> str:
+        """Return what DuckDB reads for a path."""
+        ...
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """Yield every object below the folder `prefix`, in no promised order."""
+        ...
+
+    def find(self, path: str) -> Entry | None:
+        """Return the entry of one object, or None where there is none."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """Return the whole object. Raises FileNotFoundError."""
+        ...
+
+    def open(self, path: str) -> BinaryIO:
+        """Return a forward-only stream of the object. Raises FileNotFoundError."""
+        ...
+
+    def write(self, path: str, data: bytes) -> Entry:
+        """Create or replace a small object."""
+        ...
+
+    def publish(self, staged: Path, path: str) -> Entry:
+        """Create or replace an object with a finished local file, which is used up."""
+        ...
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Create an object unless there is one: True for the one caller that made it."""
+        ...
+
+    def delete(self, path: str) -> None:
+        """Remove an object. One that is already gone is no error."""
+        ...
+
+    def staging(self) -> AbstractContextManager[Path]:
+        """Yield a fresh local folder for files on their way to `publish`, removed at the end."""
+        ...
+
+    def sweep(self, prefixes: tuple[str, ...] = ()) -> int:
+        """Remove what killed runs left behind and return how many things that were.
+
+        `prefixes` are folders that the caller alone writes to: unfinished uploads below them are
+        dropped at once, others only when they are a day old.
+        """
+        ...
