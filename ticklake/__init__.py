@@ -1,0 +1,1 @@
+"""ticklake: a SQL-first dbt and DuckDB lakehouse for market microstructure data."""

@@ -8,13 +8,16 @@ from ticklake.lake.errors import LakeError
 Key = tuple[str, ...]
 """The values of a partition, in the order of the table's partition columns."""
 
+NO_VALUE = {"NULL", "__HIVE_DEFAULT_PARTITION__"}
+"""What DuckDB reads as no value at all, unless a character of it is encoded."""
+
 
 def partition_path(columns: Sequence[str], key: Key) -> str:
     """Return `exchange=hyperliquid/symbol=PURR%2FUSDC/...` for the values of a partition."""
     for column, value in zip(columns, key, strict=True):
         if not value:
             raise LakeError(f"A partition needs a value for {column!r}, and got none.")
-    return "/".join(f"{c}={quote(v, safe='')}" for c, v in zip(columns, key, strict=True))
+    return "/".join(f"{c}={_encoded(v)}" for c, v in zip(columns, key, strict=True))
 
 
 def partition_key(columns: Sequence[str], path: str) -> Key | None:
@@ -35,3 +38,9 @@ def project(columns: Sequence[str], key: Key, onto: Sequence[str]) -> Key:
     """Return the values of a key for some of its columns."""
     values: Mapping[str, str] = dict(zip(columns, key, strict=True))
     return tuple(values[column] for column in onto)
+
+
+def _encoded(value: str) -> str:
+    if value.upper() in NO_VALUE:
+        return f"%{ord(value[0]):X}{quote(value[1:], safe='')}"
+    return quote(value, safe="")

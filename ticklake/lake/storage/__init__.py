@@ -4,6 +4,7 @@ Everything else in ticklake names an object by its path relative to the root of 
 between the parts. Only this package knows whether that is a file or a key.
 """
 
+from ticklake.lake.errors import LakeError
 from ticklake.lake.storage.base import Entry, Storage
 from ticklake.lake.storage.local import LocalStorage
 from ticklake.lake.storage.s3 import S3Storage
@@ -18,4 +19,8 @@ def open_storage(location: str, *, requester_pays: bool = False) -> Storage:
     """
     if location.startswith("s3://"):
         return S3Storage(location, requester_pays=requester_pays)
+    if not location or "://" in location:
+        raise LakeError(
+            f"{location!r} is no place for a lake. Write s3://bucket/prefix or a folder's path."
+        )
     return LocalStorage(location)

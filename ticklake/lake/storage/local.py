@@ -1,15 +1,18 @@
 """A lake in a local folder."""
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
+from ticklake.lake.errors import LakeError
 from ticklake.lake.storage.base import Entry
 from ticklake.lake.storage.staging import scratch_folder, sweep_scratch
 
 STAGING = "_staging"
+GLOB = set("*?[")
 
 
 class LocalStorage:
@@ -19,6 +22,10 @@ class LocalStorage:
 
     def __init__(self, root: str) -> None:
         self.root = os.path.abspath(os.path.expanduser(root))
+        if set(self.root) & GLOB:
+            raise LakeError(
+                f"DuckDB takes * ? [ in {self.root!r} for a pattern. Choose another folder."
+            )
 
     def url(self, path: str) -> str:
         return f"{self.root}/{path}" if path else self.root
@@ -45,15 +52,20 @@ class LocalStorage:
 
     def find(self, path: str) -> Entry | None:
         try:
-            return _entry(path, os.stat(self.url(path)))
+            status = os.stat(self.url(path))
         except (FileNotFoundError, NotADirectoryError):
             return None
+        return _entry(path, status) if stat.S_ISREG(status.st_mode) else None
 
     def read(self, path: str) -> bytes:
-        return Path(self.url(path)).read_bytes()
+        with self.open(path) as file:
+            return file.read()
 
     def open(self, path: str) -> BinaryIO:
-        return open(self.url(path), "rb")
+        try:
+            return open(self.url(path), "rb")
+        except (IsADirectoryError, NotADirectoryError):  # on S3 there is no object either
+            raise FileNotFoundError(self.url(path)) from None
 
     def write(self, path: str, data: bytes) -> Entry:
         with self.staging() as folder:
@@ -76,11 +88,15 @@ class LocalStorage:
             try:  # unlike a rename, a link refuses to replace
                 _into_folder(target, lambda: os.link(staged, target))
             except FileExistsError:
+                if not target.exists():  # it is a folder's name that is taken, by a file
+                    raise
                 return False
         return True
 
     def delete(self, path: str) -> None:
         target = Path(self.url(path))
+        if self.find(path) is None:
+            return
         target.unlink(missing_ok=True)
         folder = target.parent
         while folder != Path(self.root):
@@ -99,8 +115,9 @@ class LocalStorage:
         return sweep_scratch(Path(self.root) / STAGING)
 
 
-def _entry(path: str, stat: os.stat_result) -> Entry:
-    return Entry(path, stat.st_size, f"{stat.st_ino:x}-{stat.st_mtime_ns:x}-{stat.st_ctime_ns:x}")
+def _entry(path: str, status: os.stat_result) -> Entry:
+    tag = f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_ctime_ns:x}"
+    return Entry(path, status.st_size, tag)
 
 
 def _make_durable(path: Path) -> None:

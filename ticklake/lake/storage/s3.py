@@ -2,12 +2,14 @@
 
 import hashlib
 import io
+import os
 import tempfile
+import time
+import uuid
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -16,13 +18,14 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConnectionClosedError,
+    HTTPClientError,
     IncompleteReadError,
     NoCredentialsError,
     PartialCredentialsError,
-    ReadTimeoutError,
     ResponseStreamingError,
 )
+from botocore.exceptions import ConnectionError as NoConnectionError
+from urllib3.exceptions import HTTPError
 
 from ticklake.lake.errors import LakeError
 from ticklake.lake.storage.base import Entry
@@ -30,8 +33,16 @@ from ticklake.lake.storage.staging import scratch_folder, sweep_scratch
 
 MULTIPART_ABOVE = 256 << 20  # bytes; below, one PUT whose ETag is the MD5 of the content
 PART_SIZE = 64 << 20
-ATTEMPTS = 8
-CUT_BODY = (ResponseStreamingError, IncompleteReadError, ReadTimeoutError, ConnectionClosedError)
+# Between six attempts lie at most 31 s, enough for a store that asks to slow down. A store that
+# cannot be reached at all is given up on after a minute.
+ATTEMPTS = 6
+CONNECT_SECONDS = 5
+READ_SECONDS = 60
+CUT_BODY = (ResponseStreamingError, IncompleteReadError, HTTPClientError, HTTPError)
+UNREACHED = (NoConnectionError, HTTPClientError)
+REFUSALS = ("ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch")
+CREATOR = "ticklake-creator"
+BLOCK = 1 << 20
 
 
 class S3Storage:
@@ -51,16 +62,21 @@ class S3Storage:
         self.bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
         self._payer = {"RequestPayer": "requester"} if requester_pays else {}
+        self._client: tuple[int, Any] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_client": None}  # a client cannot go to another process
 
     def url(self, path: str) -> str:
         return f"{self.root}/{path}" if path else self.root
 
     def entries(self, prefix: str) -> Iterator[Entry]:
-        below = self._key(prefix.strip("/")).rstrip("/")
-        request = {"Bucket": self.bucket, "Prefix": f"{below}/" if below else "", **self._payer}
+        request = {"Bucket": self.bucket, "Prefix": self._below(prefix), **self._payer}
         while True:
             page = self._call("list", prefix, "list_objects_v2", **request)
             for item in page.get("Contents", ()):
+                if item["Key"].endswith("/"):  # consoles mark an empty folder like this
+                    continue
                 path = item["Key"].removeprefix(self._prefix)
                 yield Entry(path, item["Size"], item["ETag"].strip('"'))
             if not page.get("IsTruncated"):
@@ -85,12 +101,14 @@ class S3Storage:
                 request["Range"] = f"bytes={offset}-"
             if etag:
                 request["IfMatch"] = etag
-            return self._call("read", path, "get_object", **request)
+            response: dict[str, Any] = self._call("read", path, "get_object", **request)
+            return response
 
-        return cast(BinaryIO, io.BufferedReader(_ResumingBody(start_at), buffer_size=1 << 20))
+        body = _ResumingBody(self.url(path), start_at)
+        return cast(BinaryIO, io.BufferedReader(body, buffer_size=BLOCK))
 
     def write(self, path: str, data: bytes) -> Entry:
-        return self._put(path, data, hashlib.md5(data, usedforsecurity=False).digest())
+        return self._put(path, data, _md5(data))
 
     def publish(self, staged: Path, path: str) -> Entry:
         size = staged.stat().st_size
@@ -105,58 +123,81 @@ class S3Storage:
         return entry
 
     def create(self, path: str, data: bytes) -> bool:
-        try:
-            self._call(
-                "write", path, "put_object", **self._object(path), Body=data, IfNoneMatch="*"
-            )
-        except FileExistsError:
-            # A retried request may find the object that its own first try made.
-            return self.read(path) == data
-        return True
+        creator = uuid.uuid4().hex
+        for attempt in range(ATTEMPTS):
+            try:
+                self._put(path, data, _md5(data), IfNoneMatch="*", Metadata={CREATOR: creator})
+                return True
+            except FileExistsError:
+                # Perhaps our own first try made it, and only the answer to that was lost.
+                with suppress(FileNotFoundError):
+                    found = self._call("read", path, "head_object", **self._object(path))
+                    return bool(found["Metadata"].get(CREATOR) == creator)
+            # Another caller's object is not there yet, or no longer there.
+            time.sleep(_pause(attempt))
+        raise LakeError(
+            f"{self.url(path)} is being made and removed by other writers all the time. "
+            "End them, then run the command again."
+        )
 
     def delete(self, path: str) -> None:
-        self._call("delete", path, "delete_object", **self._object(path))
+        with suppress(FileNotFoundError):
+            self._call("delete", path, "delete_object", **self._object(path))
 
     def staging(self) -> AbstractContextManager[Path]:
         return scratch_folder(self._scratch)
 
     def sweep(self, prefixes: tuple[str, ...] = ()) -> int:
         removed = sweep_scratch(self._scratch)
-        owned = tuple(f"{self._key(prefix)}/" for prefix in prefixes)
+        owned = tuple(self._below(prefix) for prefix in prefixes)
         day_old = datetime.now(UTC) - timedelta(days=1)
-        request = {"Bucket": self.bucket, "Prefix": self._prefix}
-        for upload in self._call("list", "", "list_multipart_uploads", **request).get(
-            "Uploads", ()
-        ):
+        for upload in list(self._unfinished_uploads()):
             if upload["Key"].startswith(owned) or upload["Initiated"] < day_old:
-                self._abort(upload["Key"], upload["UploadId"])
-                removed += 1
+                removed += self._abort(upload["Key"], upload["UploadId"])
         return removed
 
-    @cached_property
+    @property
     def client(self) -> Any:
-        return boto3.client(
-            "s3",
-            config=Config(
-                retries={"mode": "standard", "max_attempts": ATTEMPTS},
-                max_pool_connections=32,
-                # Stores other than AWS do not know the newer checksums: we send Content-MD5.
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
+        """The boto3 client, one a process: a forked one must not share its connections."""
+        if self._client is None or self._client[0] != os.getpid():
+            self._client = os.getpid(), self._new_client()
+        return self._client[1]
+
+    def _new_client(self) -> Any:
+        config = Config(
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            max_pool_connections=32,
+            # Stores other than AWS do not know the newer checksums: we send Content-MD5.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
         )
+        try:
+            # A session of our own: the shared one is not safe to use from several threads.
+            return boto3.session.Session().client("s3", config=config)
+        except ValueError as error:
+            raise LakeError(
+                f"{self.root} cannot be reached: {error}. Write AWS_ENDPOINT_URL with its scheme, "
+                "as in https://s3.example.com."
+            ) from None
 
     @property
     def _scratch(self) -> Path:
-        return Path(tempfile.gettempdir()) / "ticklake-staging"
+        return Path(tempfile.gettempdir()) / f"ticklake-staging-{os.getuid()}"
 
     def _key(self, path: str) -> str:
         return self._prefix + path
 
+    def _below(self, folder: str) -> str:
+        """Return what the keys of everything in a folder begin with."""
+        folder = folder.strip("/")
+        return self._key(f"{folder}/" if folder else "")
+
     def _object(self, path: str) -> dict[str, Any]:
         return {"Bucket": self.bucket, "Key": self._key(path)}
 
-    def _put(self, path: str, body: Any, md5: bytes) -> Entry:
+    def _put(self, path: str, body: Any, md5: bytes, **options: Any) -> Entry:
         sent = self._call(
             "write",
             path,
@@ -164,6 +205,7 @@ class S3Storage:
             **self._object(path),
             Body=body,
             ContentMD5=b64encode(md5).decode(),
+            **options,
         )
         size = len(body) if isinstance(body, bytes) else body.seek(0, io.SEEK_END)
         return Entry(path, size, sent["ETag"].strip('"'))
@@ -172,30 +214,37 @@ class S3Storage:
         target = self._object(path)
         upload = self._call("write", path, "create_multipart_upload", **target)["UploadId"]
         try:
+            digests = []
             parts = []
             with staged.open("rb") as file:
                 while data := file.read(PART_SIZE):
-                    number = len(parts) + 1
-                    md5 = hashlib.md5(data, usedforsecurity=False).digest()
+                    digests.append(_md5(data))
+                    part = {"UploadId": upload, "PartNumber": len(digests)}
                     sent = self._call(
                         "write",
                         path,
                         "upload_part",
                         **target,
-                        UploadId=upload,
-                        PartNumber=number,
+                        **part,
                         Body=data,
-                        ContentMD5=b64encode(md5).decode(),
+                        ContentMD5=b64encode(digests[-1]).decode(),
                     )
-                    parts.append({"PartNumber": number, "ETag": sent["ETag"]})
-            self._call(
-                "write",
-                path,
-                "complete_multipart_upload",
-                **target,
-                UploadId=upload,
-                MultipartUpload={"Parts": parts},
-            )
+                    parts.append({"PartNumber": len(digests), "ETag": sent["ETag"]})
+            try:
+                self._call(
+                    "write",
+                    path,
+                    "complete_multipart_upload",
+                    **target,
+                    UploadId=upload,
+                    MultipartUpload={"Parts": parts},
+                )
+            except LakeError:
+                # Done, but the answer was lost: a second try then finds no such upload.
+                entry = self.find(path)
+                if entry and entry.tag == f"{_md5(b''.join(digests)).hex()}-{len(digests)}":
+                    return entry
+                raise
         except BaseException:
             self._abort(target["Key"], upload)
             raise
@@ -204,47 +253,73 @@ class S3Storage:
             raise LakeError(f"{self.url(path)} is not what was uploaded. Run the command again.")
         return entry
 
-    def _abort(self, key: str, upload: str) -> None:
+    def _unfinished_uploads(self) -> Iterator[dict[str, Any]]:
+        request = {"Bucket": self.bucket, "Prefix": self._prefix}
+        while True:
+            page = self._call("list", "", "list_multipart_uploads", **request)
+            yield from page.get("Uploads", ())
+            if not page.get("IsTruncated"):
+                return
+            request["KeyMarker"] = page["NextKeyMarker"]
+            request["UploadIdMarker"] = page["NextUploadIdMarker"]
+
+    def _abort(self, key: str, upload: str) -> bool:
         try:
             self.client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload)
         except (BotoCoreError, ClientError):
-            pass  # the next sweep finds it
+            return False  # the next sweep finds it
+        return True
 
     def _call(self, verb: str, path: str, operation: str, **request: Any) -> Any:
         """Make one request; turn what goes wrong into an error that says what to do."""
         try:
             return getattr(self.client, operation)(**request)
         except ClientError as error:
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            code = error.response.get("Error", {}).get("Code", "unknown")
-            if code in ("NoSuchKey", "404") or (status == 404 and operation == "head_object"):
-                raise FileNotFoundError(self.url(path)) from None
-            if status in (409, 412) and "IfNoneMatch" in request:
-                raise FileExistsError(self.url(path)) from None
-            if code == "NoSuchBucket":
-                raise LakeError(
-                    f"Bucket {self.bucket!r} does not exist. Create it, or correct {self.root}."
-                ) from None
-            if status in (401, 403) or code in ("InvalidAccessKeyId", "SignatureDoesNotMatch"):
-                raise LakeError(
-                    f"S3 refused to {verb} {self.url(path)} ({code}). "
-                    "Check the AWS credentials in use (AWS_PROFILE, AWS_ACCESS_KEY_ID, the "
-                    "machine's role) and that they may do this to the bucket."
-                ) from None
-            raise LakeError(
-                f"S3 failed to {verb} {self.url(path)} after {ATTEMPTS} attempts ({code}, HTTP "
-                f"{status}). Run the command again; what is done is kept."
-            ) from None
+            raise self._explained(error, verb, path, operation, request) from None
         except (NoCredentialsError, PartialCredentialsError):
             raise LakeError(
                 f"No AWS credentials to {verb} {self.url(path)}. Set AWS_PROFILE, or "
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role gives them."
             ) from None
-        except BotoCoreError as error:
+        except UNREACHED as error:
             raise LakeError(
                 f"S3 could not be reached to {verb} {self.url(path)} ({type(error).__name__} at "
                 f"{self._endpoint()}). Check AWS_ENDPOINT_URL and the network, then run again."
             ) from None
+        except BotoCoreError as error:
+            raise LakeError(
+                f"The AWS settings do not allow to {verb} {self.url(path)}: {error} "
+                "Correct them (AWS_PROFILE, AWS_REGION, ~/.aws/config), then run again."
+            ) from None
+
+    def _explained(
+        self, error: ClientError, verb: str, path: str, operation: str, request: dict[str, Any]
+    ) -> Exception:
+        """Return what to raise for an answer that is an error."""
+        about = error.response.get("ResponseMetadata", {})
+        status, attempts = about.get("HTTPStatusCode"), about.get("RetryAttempts", 0) + 1
+        code = error.response.get("Error", {}).get("Code", "unknown")
+        place = self.url(path)
+        if code in ("NoSuchKey", "404") or (status == 404 and operation == "head_object"):
+            return FileNotFoundError(place)
+        if status in (409, 412) and "IfNoneMatch" in request:
+            return FileExistsError(place)
+        if status == 412 and "IfMatch" in request:
+            return LakeError(f"{place} was replaced while it was being read. Run again.")
+        if code == "NoSuchBucket":
+            return LakeError(
+                f"Bucket {self.bucket!r} does not exist. Create it, or correct {self.root}."
+            )
+        if status in (401, 403) or code in REFUSALS:
+            return LakeError(
+                f"S3 refused to {verb} {place} ({code}). "
+                "Check the AWS credentials in use (AWS_PROFILE, AWS_ACCESS_KEY_ID, the "
+                "machine's role) and that they may do this to the bucket."
+            )
+        return LakeError(
+            f"S3 failed to {verb} {place} ({code}, HTTP {status}, attempts: {attempts}). "
+            "Run the command again; what is done is kept."
+        )
 
     def _endpoint(self) -> str:
         try:
@@ -256,8 +331,8 @@ class S3Storage:
 class _ResumingBody(io.RawIOBase):
     """The body of a GET that asks for the rest when the connection breaks half way."""
 
-    def __init__(self, start_at: Callable[[int, str | None], dict[str, Any]]) -> None:
-        self._start_at = start_at
+    def __init__(self, url: str, start_at: Callable[[int, str | None], dict[str, Any]]) -> None:
+        self._url, self._start_at = url, start_at
         self._offset = 0
         response = start_at(0, None)
         self._etag, self._body = response["ETag"], response["Body"]
@@ -268,21 +343,39 @@ class _ResumingBody(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         for attempt in range(ATTEMPTS):
             try:
-                data = self._body.read(len(buffer))
+                # Less at a time after a break, so that even a line that breaks often gets on.
+                data = self._body.read(max(1, len(buffer) >> 2 * attempt))
                 break
             except CUT_BODY:
                 if attempt == ATTEMPTS - 1:
                     raise LakeError(
-                        f"The connection broke {ATTEMPTS} times at byte {self._offset} of an S3 "
-                        "object. Check the network, then run the command again."
+                        f"The connection broke {ATTEMPTS} times at byte {self._offset} of "
+                        f"{self._url}. Check the network, then run the command again."
                     ) from None
+                time.sleep(_pause(attempt))
                 self._body.close()
                 self._body = self._start_at(self._offset, self._etag)["Body"]
         buffer[: len(data)] = data
         self._offset += len(data)
         return len(data)
 
+    def readall(self) -> bytes:
+        block = bytearray(BLOCK)  # the inherited one asks for a few kB at a time
+        whole = bytearray()
+        while size := self.readinto(block):
+            whole += memoryview(block)[:size]
+        return bytes(whole)
+
     def close(self) -> None:
         if not self.closed:
             self._body.close()
         super().close()
+
+
+def _md5(data: bytes) -> bytes:
+    return hashlib.md5(data, usedforsecurity=False).digest()
+
+
+def _pause(attempt: int) -> float:
+    """Return how many seconds to wait after an attempt: 0.1, 0.2, 0.4 ..."""
+    return 0.1 * 2.0**attempt

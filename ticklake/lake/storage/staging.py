@@ -55,9 +55,16 @@ def _make_locked(parent: Path) -> tuple[Path, int]:
             folder.mkdir(parents=True)
             lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if (folder / LOCK).exists():
+            if _is_same_file(lock, folder / LOCK):
                 return folder, lock
             os.close(lock)  # swept between being made and being locked: try again
+
+
+def _is_same_file(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _remove_if_empty(folder: Path) -> None:

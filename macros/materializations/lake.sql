@@ -1,0 +1,99 @@
+{#
+    Partitions as external Parquet, each a pure function of its input partitions.
+
+        config(
+            materialized='lake',
+            partition_by=['exchange', 'symbol', 'date'],   columns of the result that name a partition
+            order_by=['trade_seq'],                        a total order of the rows of a partition
+            unit_by=['exchange', 'date'],                  what is planned and computed as one
+            lookback={'order_book': 1},                    days before its own that a unit reads
+            closed_by='trades',                            see lake_is_closed
+            time_column='ts_event',                        whose range goes to meta.json
+        )
+
+    Seven steps: describe the model, plan and build it (ticklake.lake.materialization), report,
+    replace the view, document it, commit.
+#}
+{% materialization lake, adapter='duckdb', supported_languages=['sql', 'python'] %}
+
+    {%- set target_relation = this.incorporate(type='view') -%}
+    {%- set existing_relation = load_cached_relation(this) -%}
+    {#- dbt has a `lookback` of its own, for microbatches, which is a number. -#}
+    {%- set lookback = config.get('lookback') if config.get('lookback') is mapping else {} -%}
+    {%- set columns = lake_input(model).columns if model.columns else {} -%}
+    {%- set spec = {
+        'invocation': invocation_id,
+        'root': adapter.external_root(),
+        'name': model.name,
+        'language': model.language,
+        'location': model.schema ~ '/' ~ model.alias,
+        'columns': columns,
+        'config': {
+            'partition_by': config.require('partition_by'),
+            'unit_by': config.get('unit_by'),
+            'order_by': config.get('order_by'),
+            'lookback': lookback,
+            'closed_by': config.get('closed_by'),
+            'time_column': config.get('time_column', 'ts_event'),
+            'columns': columns,
+            'meta': config.get('meta', {}),
+        },
+        'inputs': lake_inputs(model, lookback),
+        'seeds': lake_seeds(model),
+        'sql': compiled_code if model.language == 'sql' else none,
+        'code': compiled_code if model.language == 'sql' else model.raw_code,
+        'selection': {
+            'from': var('from', none) | string if var('from', none) is not none else none,
+            'to': var('to', none) | string if var('to', none) is not none else none,
+            'exchanges': var('exchanges', none),
+            'symbols': var('symbols', none),
+        },
+        'full_refresh': should_full_refresh(),
+    } -%}
+
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+
+    {% call statement('main', language='python') -%}
+{{ compiled_code if model.language == 'python' }}
+from ticklake.lake import materialization
+
+{% if model.language == 'python' %}
+user_model, user_dbt = model, dbtObj
+{% else %}
+user_model, user_dbt = None, None
+{% endif %}
+
+class dbtObj:
+    def __init__(self, load):
+        pass
+
+def model(dbt, session):
+    materialization.run_model(session, {{ tojson(spec) | tojson }}, user_model, user_dbt)
+
+def materialize(df, con):
+    pass
+    {%- endcall %}
+
+    {%- set result = lake_call('result_of', {'model': model.name}) -%}
+    {%- do store_raw_result(
+        'main', message=result.message, code='OK', rows_affected=result.rows
+    ) -%}
+
+    {%- if not result.is_plan -%}
+        {%- if existing_relation is not none and not existing_relation.is_view -%}
+            {%- do drop_relation_if_exists(existing_relation) -%}
+        {%- endif -%}
+        {% call statement('view') -%}
+            create or replace view {{ target_relation }} as
+            {{ lake_view(lake_input(model), result.has_partitions) }}
+        {%- endcall %}
+        {{ run_hooks(post_hooks, inside_transaction=True) }}
+        {% do persist_docs(target_relation, model) %}
+        {% do adapter.commit() %}
+        {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {%- endif -%}
+
+    {{ return({'relations': [target_relation]}) }}
+
+{% endmaterialization %}

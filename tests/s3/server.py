@@ -1,0 +1,24 @@
+"""What a test needs to know about an S3 server."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """Where a server listens and who may use it."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str
+    is_rgw: bool
+
+    def env(self, endpoint: str | None = None) -> dict[str, str]:
+        """Return the AWS settings that reach it, or reach a proxy in front of it."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_ENDPOINT_URL": endpoint or self.endpoint,
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }

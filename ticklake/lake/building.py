@@ -1,0 +1,393 @@
+"""Computing what a plan found dirty: a date at a time, in batches of bounded size."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+import duckdb
+
+from ticklake.lake.errors import LakeError
+from ticklake.lake.paths import Key, partition_path, project
+from ticklake.lake.planning import Plan, Unit
+from ticklake.lake.publishing import Origin, drop, publish
+from ticklake.lake.tables import LakeTable, partition_paths
+
+BATCH_BYTES = 64 << 20  # compressed input of the units that are computed in one query
+BATCH_UNITS = 500
+WRITER = (
+    "format parquet, compression zstd, compression_level 1, row_group_size 122880, "
+    "write_bloom_filter false"
+)
+RESULT = "lake_batch"
+WRONG_FOR_ALL = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ParserException,
+    duckdb.OutOfMemoryException,
+    duckdb.FatalException,
+)
+"""Errors that lie in the model or the machine: building the other units would only repeat them."""
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """How a model sees one of its inputs."""
+
+    name: str
+    location: str
+    partition_by: tuple[str, ...]
+    columns: Mapping[str, str]
+    """Name -> DuckDB type, partition columns among them."""
+    is_raw: bool = False
+    lookback: int = 0
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One `lake` model as dbt knows it."""
+
+    name: str
+    location: str
+    partition_by: tuple[str, ...]
+    unit_by: tuple[str, ...]
+    order_by: tuple[str, ...]
+    columns: Mapping[str, str]
+    """Name -> DuckDB type from the model's YAML, in file order; empty where none are declared."""
+    inputs: tuple[InputSpec, ...]
+    time_column: str | None = "ts_event"
+    closed_by: str | None = None
+    one_unit_at_a_time: bool = False
+
+
+@dataclass
+class Report:
+    """What a build did to one table."""
+
+    built: int = 0
+    """Partitions whose new bytes were published."""
+    confirmed: int = 0
+    """Partitions that were computed again and have the bytes they had."""
+    dropped: int = 0
+    unchanged: int = 0
+    stale_outside: int = 0
+    rows: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        text = f"{self.built} built, {self.dropped} dropped, {self.unchanged} unchanged"
+        if self.confirmed:
+            text += f", {self.confirmed} recomputed to the same bytes"
+        if self.stale_outside:
+            text += f", {self.stale_outside} stale outside the selection"
+        return f"{text}, {self.rows:,} rows"
+
+
+Compute = Callable[[duckdb.DuckDBPyConnection, Sequence[Unit], Mapping[str, list[str]]], str]
+"""Given a batch and the files of each input, return the SQL whose rows are the result."""
+
+
+def build(
+    connection: duckdb.DuckDBPyConnection,
+    model: ModelSpec,
+    table: LakeTable,
+    plan: Plan,
+    compute: Compute,
+    code: str,
+    after_partition: Callable[[], None] = lambda: None,
+) -> Report:
+    """Carry out a plan. A unit that cannot be computed does not stop the others.
+
+    Raises LakeError naming the units that failed, after everything else is published.
+    """
+    report = Report(unchanged=plan.unchanged, stale_outside=plan.stale_outside)
+    drop(table, plan.dropped)
+    report.dropped += len(plan.dropped)
+    with table.storage.staging() as folder:
+        worker = _Worker(connection, model, table, compute, code, folder, report, after_partition)
+        try:
+            for batch in _batches([unit for unit, _ in plan.dirty], model):
+                worker.run(batch)
+        finally:
+            table.save_cache()
+    if report.failures:
+        shown = "\n".join(report.failures[:5])
+        more = f"\n... and {len(report.failures) - 5} more" if len(report.failures) > 5 else ""
+        raise LakeError(
+            f"{len(report.failures)} of {len(plan.dirty)} units of {model.name} could not be "
+            f"built; the others are published.\n{shown}{more}"
+        )
+    return report
+
+
+def write_template(connection: duckdb.DuckDBPyConnection, item: InputSpec, folder: Path) -> str:
+    """Write a file with the columns of an input and no row; return its path.
+
+    It stands for an input that has no file, and gives raw segments the columns they lack.
+    """
+    path = folder / "no_rows" / item.name
+    path /= "/".join(
+        f"{column}={'1970-01-01' if column == 'date' else 'none'}" for column in item.partition_by
+    )
+    path.mkdir(parents=True, exist_ok=True)
+    file = path / "no_rows.parquet"
+    if not file.exists():
+        columns = {
+            name: kind for name, kind in item.columns.items() if name not in item.partition_by
+        }
+        connection.execute(f"copy ({no_rows(columns)}) to {quoted(str(file))} (format parquet)")
+    return str(file)
+
+
+def no_rows(columns: Mapping[str, str]) -> str:
+    """Return SQL for an empty relation with these columns."""
+    if not columns:
+        raise LakeError("A model or source without columns in its YAML. Give each a data_type.")
+    listed = ", ".join(f'cast(null as {kind}) as "{name}"' for name, kind in columns.items())
+    return f"select {listed} where false"
+
+
+def input_files(
+    connection: duckdb.DuckDBPyConnection,
+    inputs: Sequence[InputSpec],
+    units: Sequence[Unit],
+    url: Callable[[str], str],
+    folder: Path,
+) -> dict[str, list[str]]:
+    """Return the files that a batch of units reads of each input, in the order of their keys."""
+    files = {}
+    for item in inputs:
+        parts = {part.key: part for unit in units for part in unit.inputs[item.name]}
+        found = [url(path) for path in partition_paths(parts[key] for key in sorted(parts))]
+        if item.is_raw or not found:
+            found.insert(0, write_template(connection, item, folder))
+        files[item.name] = found
+    return files
+
+
+def set_files(connection: duckdb.DuckDBPyConnection, files: Mapping[str, list[str]]) -> None:
+    """Make `getvariable('in_<input>')` the files of each input."""
+    for name, urls in files.items():
+        connection.execute(f"set variable in_{name} = [{', '.join(map(quoted, urls))}]")
+
+
+def quoted(text: str) -> str:
+    """Return an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+class _Worker:
+    """Builds the batches of one table."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        model: ModelSpec,
+        table: LakeTable,
+        compute: Compute,
+        code: str,
+        folder: Path,
+        report: Report,
+        after_partition: Callable[[], None],
+    ) -> None:
+        self._connection, self._model, self._table = connection, model, table
+        self._compute, self._code, self._folder = compute, code, folder
+        self._report, self._after_partition = report, after_partition
+        self._columns: list[str] = []
+
+    def run(self, units: Sequence[Unit]) -> None:
+        """Build a batch; where that fails, build its units one by one to find the one at fault."""
+        try:
+            self._run(units)
+        except LakeError:
+            raise
+        except WRONG_FOR_ALL as error:
+            raise LakeError(f"Model {self._model.name} cannot be built: {error}") from error
+        except Exception as error:
+            if len(units) > 1:
+                for unit in units:
+                    self.run([unit])
+                return
+            where = partition_path(self._model.unit_by, units[0].key)
+            self._report.failures.append(f"{where}: {error}")
+
+    def _run(self, units: Sequence[Unit]) -> None:
+        model, connection = self._model, self._connection
+        files = input_files(connection, model.inputs, units, self._table.storage.url, self._folder)
+        set_files(connection, files)
+        closed = [_group_path(model.unit_by, unit.key) for unit in units if unit.is_closed]
+        connection.execute(
+            f"set variable closed_units = [{', '.join(map(quoted, closed))}]::varchar[]"
+        )
+        query = self._compute(connection, units, files)
+        self._check_contract(query)
+        if len(units) == 1 and model.unit_by == model.partition_by:
+            (unit,) = units
+            staged = self._copy(f"from ({query}) where {self._guard(unit)}", 0)
+            self._publish(unit, {unit.key: staged})
+            return
+        with self._materialized(query):
+            found = self._partitions(units)
+            for unit in units:
+                staged_files = {
+                    key: self._copy(f"from {RESULT} where {self._is(key)}", number)
+                    for number, key in enumerate(found.get(unit.key, ()))
+                }
+                self._publish(unit, staged_files)
+
+    def _check_contract(self, query: str) -> None:
+        """Compare the result's columns with the YAML before anything of it is published."""
+        if self._columns:
+            return
+        model = self._model
+        found = {
+            name: kind
+            for name, kind, *_ in self._connection.execute(f"describe {query}").fetchall()
+        }
+        wanted = _canonical(self._connection, model.columns) if model.columns else found
+        lines = [
+            f"  {name}: {wanted.get(name, 'not in the YAML')} declared, "
+            f"{found.get(name, 'missing')} in the result"
+            for name in [*wanted, *(set(found) - set(wanted))]
+            if wanted.get(name) != found.get(name)
+        ]
+        missing_keys = set(model.partition_by) - set(found)
+        if lines or missing_keys:
+            lines += [
+                f"  {name}: a partition column, missing in the result" for name in missing_keys
+            ]
+            raise LakeError(
+                f"Model {model.name} does not return what its YAML declares; nothing was "
+                "published.\n" + "\n".join(lines)
+            )
+        self._columns = [name for name in wanted if name not in model.partition_by]
+
+    def _copy(self, source: str, number: int) -> tuple[Path, int]:
+        """Write ordered rows to a staged file; return it with the number of rows."""
+        staged = self._folder / f"{number}.parquet"
+        listed = ", ".join(f'"{name}"' for name in self._columns)
+        order = f"order by {', '.join(self._model.order_by)}" if self._model.order_by else ""
+        (row_count,) = self._connection.execute(
+            f"copy (select {listed} {source} {order}) to {quoted(str(staged))} ({WRITER})"
+        ).fetchone() or (0,)
+        return staged, row_count
+
+    def _publish(self, unit: Unit, staged_files: Mapping[Key, tuple[Path, int]]) -> None:
+        """Publish the partitions of a unit, then drop those it no longer has."""
+        model, table, report = self._model, self._table, self._report
+        origin = Origin(
+            fingerprint=unit.fingerprint,
+            code=self._code,
+            unit_partitions=len(staged_files),
+            source_files=tuple(
+                path for parts in unit.inputs.values() for path in partition_paths(parts)
+            ),
+            order_by=model.order_by,
+            time_column=model.time_column,
+        )
+        for key, (staged, row_count) in staged_files.items():
+            is_new = publish(table, key, staged, row_count, origin)
+            report.built += is_new
+            report.confirmed += not is_new
+            report.rows += row_count
+            self._after_partition()
+        vanished = [
+            key
+            for key in table.published
+            if key not in staged_files
+            and project(model.partition_by, key, model.unit_by) == unit.key
+        ]
+        drop(table, vanished)
+        report.dropped += len(vanished)
+        unit_path = partition_path(model.unit_by, unit.key)
+        if staged_files:
+            table.empty_units.pop(unit_path, None)
+        else:
+            table.empty_units[unit_path] = unit.fingerprint
+
+    @contextmanager
+    def _materialized(self, query: str) -> Iterator[None]:
+        keys = ", ".join(self._model.partition_by)
+        self._connection.execute(
+            f"create or replace temp table {RESULT} as select * from ({query}) order by {keys}"
+        )
+        try:
+            yield
+        finally:
+            self._connection.execute(f"drop table if exists {RESULT}")
+
+    def _partitions(self, units: Sequence[Unit]) -> dict[Key, list[Key]]:
+        """Return the partitions in the result by unit. Rows of look-back days are context only."""
+        model = self._model
+        keys = ", ".join(f"cast({column} as varchar)" for column in model.partition_by)
+        rows = self._connection.execute(f"select distinct {keys} from {RESULT}").fetchall()
+        expected = {unit.key for unit in units}
+        found: dict[Key, list[Key]] = {}
+        for row in sorted(rows, key=lambda row: tuple(map(str, row))):
+            if None in row or "" in row:
+                named = dict(zip(model.partition_by, row, strict=True))
+                raise ValueError(f"a row without a value for a partition column: {named}")
+            unit_key = project(model.partition_by, row, model.unit_by)
+            if unit_key in expected:
+                found.setdefault(unit_key, []).append(row)
+            elif not self._looks_back:
+                raise ValueError(_stray(partition_path(model.unit_by, unit_key)))
+        if model.unit_by == model.partition_by:  # no row: a valid empty partition
+            for key in expected:
+                found.setdefault(key, [key])
+        return found
+
+    @property
+    def _looks_back(self) -> bool:
+        return any(item.lookback for item in self._model.inputs)
+
+    def _is(self, key: Key) -> str:
+        pairs = zip(self._model.partition_by, key, strict=True)
+        return " and ".join(f'"{column}" = {quoted(value)}' for column, value in pairs)
+
+    def _guard(self, unit: Unit) -> str:
+        """Return a predicate for the rows of a unit that fails on a row of another."""
+        if self._looks_back:
+            return self._is(unit.key)
+        message = quoted(_stray("another partition"))
+        return f"case when {self._is(unit.key)} then true else error({message}) end"
+
+
+def _stray(where: str) -> str:
+    return (
+        f"the model returned a row for {where}, which is not computed from these inputs. "
+        "Take the partition columns from the inputs unchanged."
+    )
+
+
+def _batches(units: Sequence[Unit], model: ModelSpec) -> Iterator[list[Unit]]:
+    """Cut the dirty units into batches of one date (or month) and of bounded size."""
+    time_keys = [column for column in model.unit_by if column in ("date", "month")]
+
+    def day(unit: Unit) -> Key:
+        return project(model.unit_by, unit.key, time_keys)
+
+    for _, group in groupby(sorted(units, key=day), day):
+        batch: list[Unit] = []
+        size = 0
+        for unit in group:
+            is_full = size + unit.size > BATCH_BYTES or len(batch) >= BATCH_UNITS
+            if batch and (is_full or model.one_unit_at_a_time):
+                yield batch
+                batch, size = [], 0
+            batch.append(unit)
+            size += unit.size
+        yield batch
+
+
+def _group_path(unit_by: Sequence[str], key: Key) -> str:
+    """Return the path of a unit without its date, unescaped, as `lake_is_closed` names it."""
+    pairs = zip(unit_by, key, strict=True)
+    return "/".join(f"{column}={value}" for column, value in pairs if column != "date")
+
+
+def _canonical(connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> dict[str, str]:
+    """Return the columns with DuckDB's own spelling of their types."""
+    described = connection.execute(f"describe {no_rows(columns)}").fetchall()
+    return {name: kind for name, kind, *_ in described}

@@ -1,0 +1,74 @@
+"""The fingerprint of what makes a table: its SQL or kernels, its configuration, the engines."""
+
+import ast
+import hashlib
+import importlib.metadata
+import importlib.util
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ticklake.lake.building import WRITER
+from ticklake.lake.tables import fingerprint
+
+PACKAGE = "ticklake"
+ENGINES = ("duckdb", "polars", "pyarrow")
+
+
+def code_fingerprint(source: str, config: Mapping[str, Any], language: str) -> str:
+    """Return the fingerprint of a model.
+
+    `source` is compiled SQL, or the raw text of a Python model; then every module of ticklake that
+    it imports, directly or through another, counts as well.
+    """
+    kernels = {}
+    if language == "python":
+        kernels = {name: _digest(name) for name in sorted(_imported(source))}
+    content = [source, dict(config), language, kernels, WRITER, engine_versions()]
+    return fingerprint(content)
+
+
+@cache
+def engine_versions() -> dict[str, str]:
+    """Return the versions of the libraries whose change may change bytes."""
+    return {name: importlib.metadata.version(name) for name in ENGINES}
+
+
+def _imported(source: str) -> set[str]:
+    """Return the modules of this package that a source text imports, all the way down."""
+    found: set[str] = set()
+    waiting = [source]
+    while waiting:
+        for name in _names(waiting.pop()):
+            path = _path(name)
+            if path is not None and name not in found:
+                found.add(name)
+                waiting.append(path.read_text())
+    return found
+
+
+def _names(source: str) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return {name for name in names if name.split(".")[0] == PACKAGE}
+
+
+@cache
+def _path(module: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        return None
+    return Path(spec.origin) if spec and spec.origin else None
+
+
+@cache
+def _digest(module: str) -> str:
+    path = _path(module)
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path else ""

@@ -1,0 +1,72 @@
+"""Preparing a DuckDB connection for a lake: reading S3, and settings that keep bytes equal."""
+
+from pathlib import Path
+from typing import Any
+
+import boto3
+import duckdb
+import duckdb_extension_httpfs
+from botocore.exceptions import BotoCoreError
+
+from ticklake.lake.errors import LakeError
+from ticklake.lake.storage import LocalStorage, S3Storage, Storage
+
+HTTP_RETRIES = 8
+
+
+def prepare(connection: Any, storage: Storage) -> None:
+    """Make a DuckDB connection (or cursor) able to read a lake."""
+    connection.execute("set timezone = 'UTC'")
+    # Files are replaced in place: nothing of an earlier version may be served from memory.
+    connection.execute("set enable_external_file_cache = false")
+    if isinstance(storage, S3Storage):
+        connection.execute(f"load '{_httpfs()}'")
+        connection.execute(f"set http_retries = {HTTP_RETRIES}")
+        refresh_secret(connection, storage)
+
+
+def refresh_secret(connection: Any, storage: Storage) -> None:
+    """Hand the current AWS credentials to DuckDB; those of a role change every few hours."""
+    if isinstance(storage, LocalStorage) or not isinstance(storage, S3Storage):
+        return
+    try:
+        credentials = boto3.Session().get_credentials()
+        region = storage.client.meta.region_name
+        endpoint = str(storage.client.meta.endpoint_url)
+    except BotoCoreError as error:
+        raise LakeError(
+            f"No AWS configuration to read {storage.root} ({type(error).__name__}). "
+            "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION."
+        ) from None
+    if credentials is None:
+        raise LakeError(
+            f"No AWS credentials to read {storage.root}. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, or run where a role gives them."
+        )
+    frozen = credentials.get_frozen_credentials()
+    scheme, _, host = endpoint.partition("://")
+    options = {
+        "key_id": frozen.access_key,
+        "secret": frozen.secret_key,
+        "session_token": frozen.token,
+        "region": region,
+        "scope": f"s3://{storage.bucket}",
+    }
+    if not host.endswith(".amazonaws.com"):
+        options |= {"endpoint": host, "url_style": "path", "use_ssl": str(scheme == "https")}
+    listed = ", ".join(
+        f"{name} '{value.replace(chr(39), chr(39) * 2)}'"
+        for name, value in options.items()
+        if value
+    )
+    try:
+        connection.execute(f"create or replace temporary secret lake (type s3, {listed})")
+    except duckdb.Error:
+        # The message of DuckDB may quote the statement, and with it the secret.
+        raise LakeError(f"DuckDB did not take the AWS credentials for {storage.root}.") from None
+
+
+def _httpfs() -> str:
+    """Return the path of the extension that the wheel of the same DuckDB version carries."""
+    folder = Path(duckdb_extension_httpfs.__file__).parent / "extensions"
+    return str(folder / f"v{duckdb.__version__}" / "httpfs.duckdb_extension")

@@ -1,0 +1,280 @@
+"""The Python half of `macros/materializations/`: what dbt calls, and what Jinja asks for.
+
+dbt hands over a JSON specification; `run_model` builds a model in dbt's own DuckDB connection, and
+`call` answers Jinja through the SQL function `lake_call(function, arguments)`.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import duckdb
+
+from ticklake.lake.building import (
+    Compute,
+    InputSpec,
+    ModelSpec,
+    build,
+    input_files,
+    set_files,
+)
+from ticklake.lake.checks import Check
+from ticklake.lake.code import code_fingerprint
+from ticklake.lake.errors import LakeError
+from ticklake.lake.paths import Key
+from ticklake.lake.planning import Plan, Selection, Unit, plan_table, units_of
+from ticklake.lake.session import Session, close_session, session_of
+from ticklake.lake.tables import Partition, fingerprint
+
+PLAN_ONLY = "TICKLAKE_PLAN_ONLY"
+"""Environment variable: plan every model and build none."""
+DIE_AFTER = "TICKLAKE_DIE_AFTER"
+"""Environment variable for tests: end the process at once after so many published partitions."""
+
+BATCH_ROWS = 122_880
+"""Rows at a time when the relation that a Python model returns is streamed to its file."""
+
+PythonModel = Callable[[Any, Any], Any]
+
+
+def run_model(
+    connection: duckdb.DuckDBPyConnection,
+    specification: str,
+    python_model: PythonModel | None = None,
+    dbt_object: Callable[[Callable[[str], Any]], Any] | None = None,
+) -> None:
+    """Plan and build one model. An error for people becomes its result, not a stack trace."""
+    spec = json.loads(specification)
+    session = session_of(spec["invocation"], spec["root"])
+    model = _model(spec)
+    try:
+        if python_model is None:
+            compute: Compute = _sql_compute(spec["sql"])
+        else:
+            assert dbt_object is not None
+            compute = _python_compute(model, python_model, dbt_object)
+        _run(connection, session, spec, model, compute)
+    except LakeError as error:
+        session.results[model.name] = {"error": str(error)}
+
+
+def call(function: str, arguments: str) -> str:
+    """Answer one question of Jinja's: the name of a function below, its arguments as JSON."""
+    values = json.loads(arguments)
+    session = session_of(values.pop("invocation"), values.pop("root"))
+    try:
+        return json.dumps(_FUNCTIONS[function](session, **values))
+    except LakeError as error:
+        return json.dumps({"error": str(error)})
+
+
+def _result_of(session: Session, *, model: str) -> Any:
+    return session.results[model]
+
+
+def _begin_check(
+    session: Session, *, test: str, sql: str, inputs: Sequence[Mapping[str, Any]]
+) -> Any:
+    """Plan a test like a model: it has to read the units that it has not passed on yet."""
+    specs = [_input(item) for item in inputs]
+    unit_by = tuple(
+        column
+        for column in specs[0].partition_by
+        if all(column in item.partition_by for item in specs)
+    )
+    units = units_of([session.input(item) for item in specs], unit_by, code="")
+    check = Check(session.storage, test, fingerprint(sql), unit_by, units)
+    with duckdb.connect() as connection:
+        files = input_files(
+            connection, specs, check.unverified, session.storage.url, session.scratch
+        )
+    session.checks[test] = (check, files)
+    return {"inputs": list(files), "units": len(check.unverified)}
+
+
+def _files(session: Session, *, test: str, input: str) -> Any:  # noqa: A002
+    return session.checks[test][1][input]
+
+
+def _pass_check(session: Session, *, test: str) -> Any:
+    session.checks[test][0].passed()
+    return {}
+
+
+def _end_run(session: Session) -> Any:
+    close_session()
+    return {}
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "result_of": _result_of,
+    "begin_check": _begin_check,
+    "files": _files,
+    "pass_check": _pass_check,
+    "end_run": _end_run,
+}
+
+
+def _run(
+    connection: duckdb.DuckDBPyConnection,
+    session: Session,
+    spec: Mapping[str, Any],
+    model: ModelSpec,
+    compute: Compute,
+) -> None:
+    code = code_fingerprint(
+        spec["code"], {**spec["config"], "seeds": spec["seeds"]}, spec["language"]
+    )
+    is_plan_only = bool(os.environ.get(PLAN_ONLY))
+    if not is_plan_only:
+        session.hold_lease()
+    table = session.lake_table(model.location, model.partition_by)
+    inputs = [session.input(item) for item in model.inputs]
+    units = units_of(inputs, model.unit_by, code, model.closed_by)
+    plan = plan_table(
+        units,
+        table.published,
+        partition_by=model.partition_by,
+        unit_by=model.unit_by,
+        code=code,
+        empty_units=table.empty_units,
+        selection=_selection(spec["selection"]),
+        full_refresh=spec["full_refresh"],
+    )
+    session.plans[model.name] = (model, plan)
+    if is_plan_only:
+        session.pending[model.location] = _pending(model, table.published, plan)
+        message = f"{len(plan.dirty)} units to build, {len(plan.dropped)} partitions to drop"
+        session.results[model.name] = {"message": message, "rows": 0, "is_plan": True}
+        return
+    report = build(connection, model, table, plan, compute, code, _death_after(session))
+    session.results[model.name] = {
+        "message": str(report),
+        "rows": report.rows,
+        "is_plan": False,
+        "has_partitions": bool(table.published),
+    }
+
+
+def _pending(model: ModelSpec, published: Mapping[Key, Any], plan: Plan) -> dict[Key, Partition]:
+    """Return stand-ins for the partitions that a build would write.
+
+    Their fingerprint is new, so that a plan shows what depends on them. The values of columns that
+    only the data decide are shown as `?`.
+    """
+    pending = {}
+    for unit, _ in plan.dirty:
+        values = dict(zip(model.unit_by, unit.key, strict=True))
+        keys = [
+            key
+            for key in published
+            if all(
+                values.get(column, value) == value
+                for column, value in zip(model.partition_by, key, strict=True)
+            )
+        ] or [tuple(values.get(column, "?") for column in model.partition_by)]
+        pending.update({key: Partition(key, (), 0, "to be built") for key in keys})
+    return pending
+
+
+def _sql_compute(sql: str) -> Compute:
+    def compute(_: Any, __: Sequence[Unit], ___: Mapping[str, list[str]]) -> str:
+        return sql
+
+    return compute
+
+
+def _python_compute(
+    model: ModelSpec,
+    python_model: PythonModel,
+    dbt_object: Callable[[Callable[[str], Any]], Any],
+) -> Compute:
+    """Return a compute that calls `model(dbt, session)` with refs to the files of one unit."""
+    inputs = {item.name: item for item in model.inputs}
+
+    def compute(
+        connection: duckdb.DuckDBPyConnection,
+        _: Sequence[Unit],
+        files: Mapping[str, list[str]],
+    ) -> str:
+        # A connection of its own: a result that streams from a ref would wait for itself.
+        reader = connection.cursor()
+        set_files(reader, files)
+
+        def load(relation: str) -> Any:
+            name = relation.replace('"', "").split(".")[-1]
+            if name not in inputs:
+                return reader.sql(f"select * from {relation}")
+            return reader.sql(read_files(inputs[name]))
+
+        result = python_model(dbt_object(load), reader)
+        if isinstance(result, duckdb.DuckDBPyRelation):
+            result = result.to_arrow_reader(BATCH_ROWS)
+        connection.register("lake_python_result", result)
+        return "select * from lake_python_result"
+
+    return compute
+
+
+def read_files(item: InputSpec) -> str:
+    """Return SQL that reads the files of a batch, as `lake_ref` renders it."""
+    kinds = ", ".join(f"'{column}': '{item.columns[column]}'" for column in item.partition_by)
+    return (
+        f"select * from read_parquet(getvariable('in_{item.name}'), "
+        f"hive_partitioning = true, hive_types = {{{kinds}}})"
+    )
+
+
+def _model(spec: Mapping[str, Any]) -> ModelSpec:
+    config = spec["config"]
+    partition_by = tuple(config["partition_by"])
+    return ModelSpec(
+        name=spec["name"],
+        location=spec["location"],
+        partition_by=partition_by,
+        unit_by=tuple(config["unit_by"] or partition_by),
+        order_by=tuple(config["order_by"] or ()),
+        columns=spec["columns"],
+        inputs=tuple(_input(item) for item in spec["inputs"]),
+        time_column=config["time_column"],
+        closed_by=config["closed_by"],
+        one_unit_at_a_time=spec["language"] == "python",
+    )
+
+
+def _input(item: Mapping[str, Any]) -> InputSpec:
+    return InputSpec(
+        name=item["name"],
+        location=item["location"],
+        partition_by=tuple(item["partition_by"]),
+        columns=item["columns"],
+        is_raw=item["is_raw"],
+        lookback=item.get("lookback", 0),
+    )
+
+
+def _selection(values: Mapping[str, Any]) -> Selection:
+    def names(value: Any) -> frozenset[str] | None:
+        if value is None:
+            return None
+        return frozenset(map(str, [value] if isinstance(value, str) else value))
+
+    return Selection(
+        start=None if values["from"] is None else str(values["from"]),
+        end=None if values["to"] is None else str(values["to"]),
+        exchanges=names(values["exchanges"]),
+        symbols=names(values["symbols"]),
+    )
+
+
+def _death_after(session: Session) -> Callable[[], None]:
+    """Return what runs after each partition: nothing, or the sudden end that a test asked for."""
+    limit = os.environ.get(DIE_AFTER)
+
+    def die() -> None:
+        session.partitions_published += 1
+        if limit is not None and session.partitions_published >= int(limit):
+            os._exit(9)
+
+    return die

@@ -1,0 +1,226 @@
+"""Which units of a table have to be built, and why. Pure functions over what is in the lake.
+
+A unit is the part of a table that is planned, computed and fingerprinted as one: all partitions
+that agree on the `unit_by` columns. It depends on exactly those input partitions that agree with it
+on the columns they share, on the look-back days where a definition needs them, and on the code. So
+late, changed and removed inputs and changed code are one case: the fingerprint differs.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from ticklake.lake.errors import LakeError
+from ticklake.lake.paths import Key, partition_path, project
+from ticklake.lake.tables import Partition, Published, fingerprint
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a table: its partitions, and how many days back a unit looks into it."""
+
+    name: str
+    columns: tuple[str, ...]
+    partitions: Mapping[Key, Partition]
+    lookback: int = 0
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One unit: the input partitions it is a function of, and the fingerprint of all that."""
+
+    key: Key
+    inputs: Mapping[str, tuple[Partition, ...]]
+    is_closed: bool
+    fingerprint: str
+
+    @property
+    def size(self) -> int:
+        """Bytes of input."""
+        return sum(part.size for parts in self.inputs.values() for part in parts)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The part of a table that a run may touch: days from `start` to `end`, both included."""
+
+    start: str | None = None
+    end: str | None = None
+    exchanges: frozenset[str] | None = None
+    symbols: frozenset[str] | None = None
+
+    def contains(self, columns: Sequence[str], key: Key) -> bool:
+        """Say whether a unit lies in the selection. Columns it does not have never exclude it."""
+        values = dict(zip(columns, key, strict=True))
+        day = values.get("date") or values.get("month")
+        if day is not None:  # a month is compared by its first seven characters
+            if self.start is not None and day < self.start[: len(day)]:
+                return False
+            if self.end is not None and day > self.end[: len(day)]:
+                return False
+        return all(
+            wanted is None or column not in values or values[column] in wanted
+            for column, wanted in (("exchange", self.exchanges), ("symbol", self.symbols))
+        )
+
+
+@dataclass
+class Plan:
+    """What a build would do to one table."""
+
+    dirty: list[tuple[Unit, str]] = field(default_factory=list)
+    """Units to build, in order, each with the reason."""
+    dropped: list[Key] = field(default_factory=list)
+    """Partitions whose inputs are gone."""
+    unchanged: int = 0
+    """Partitions that are up to date."""
+    stale_outside: int = 0
+    """Units that are not up to date and not selected."""
+
+
+def units_of(
+    inputs: Sequence[Input], unit_by: Sequence[str], code: str, closed_by: str | None = None
+) -> dict[Key, Unit]:
+    """Return every unit that the inputs give rise to.
+
+    A unit exists where an input that has all `unit_by` columns has a partition. With `closed_by`, a
+    unit also depends on one more fact: whether that input has a partition of a later date, that is,
+    whether its day is over.
+    """
+    leading = [item for item in inputs if set(unit_by) <= set(item.columns)]
+    if not leading:
+        named = ", ".join(f"{item.name} ({', '.join(item.columns)})" for item in inputs) or "none"
+        raise LakeError(
+            f"No input has all columns of unit_by ({', '.join(unit_by)}), so nothing says which "
+            f"units there are. Inputs: {named}. Set unit_by to columns that an input has."
+        )
+    keys = {project(item.columns, key, unit_by) for item in leading for key in item.partitions}
+    indexes = [_Index(item, unit_by) for item in inputs]
+    last_dates = _last_dates(inputs, unit_by, closed_by)
+    units = {}
+    for key in sorted(keys):
+        values = dict(zip(unit_by, key, strict=True))
+        found = {index.input.name: index.of(values) for index in indexes}
+        is_closed = closed_by is not None and values["date"] < last_dates.get(
+            tuple(value for column, value in values.items() if column != "date"), ""
+        )
+        content: list[Any] = [code, is_closed]
+        for index in indexes:
+            columns = index.input.columns
+            content.append(
+                [
+                    index.input.name,
+                    [
+                        [partition_path(columns, part.key), part.fingerprint]
+                        for part in found[index.input.name]
+                    ],
+                ]
+            )
+        units[key] = Unit(key, found, is_closed, fingerprint(content))
+    return units
+
+
+def plan_table(
+    units: Mapping[Key, Unit],
+    published: Mapping[Key, Published],
+    *,
+    partition_by: Sequence[str],
+    unit_by: Sequence[str],
+    code: str,
+    empty_units: Mapping[str, str],
+    selection: Selection,
+    full_refresh: bool = False,
+) -> Plan:
+    """Compare what should be with what is."""
+    by_unit: dict[Key, list[Published]] = {}
+    for key, item in published.items():
+        by_unit.setdefault(project(partition_by, key, unit_by), []).append(item)
+    plan = Plan()
+    for key, unit in units.items():
+        existing = by_unit.get(key, [])
+        is_known_empty = empty_units.get(partition_path(unit_by, key)) == unit.fingerprint
+        reason = _reason(unit, existing, code, is_known_empty)
+        if not selection.contains(unit_by, key):
+            plan.stale_outside += reason is not None
+            plan.unchanged += len(existing)
+        elif full_refresh or reason:
+            plan.dirty.append((unit, "full refresh" if full_refresh else str(reason)))
+        else:
+            plan.unchanged += len(existing)
+    for key in by_unit.keys() - units.keys():
+        if selection.contains(unit_by, key):
+            plan.dropped.extend(item.key for item in by_unit[key])
+    plan.dropped.sort()
+    return plan
+
+
+def _reason(
+    unit: Unit, existing: Iterable[Published], code: str, is_known_empty: bool
+) -> str | None:
+    existing = list(existing)
+    if not existing:
+        return None if is_known_empty else "missing"
+    for item in existing:
+        if item.damage:
+            return f"damaged: {item.damage}"
+    if any(item.code != code for item in existing):
+        return "code changed"
+    if any(item.inputs != unit.fingerprint for item in existing):
+        return "input changed"
+    if any(item.unit_partitions != len(existing) for item in existing):
+        return f"missing: {existing[0].unit_partitions - len(existing)} of its partitions"
+    return None
+
+
+class _Index:
+    """The partitions of one input by the columns it shares with the units."""
+
+    def __init__(self, item: Input, unit_by: Sequence[str]) -> None:
+        self.input = item
+        self._shared = [column for column in unit_by if column in item.columns]
+        if item.lookback and "date" not in self._shared:
+            raise LakeError(
+                f"lookback on {item.name} needs a date that both it and unit_by have. "
+                "Add 'date' to unit_by, or leave the lookback out."
+            )
+        self._found: dict[Key, list[Partition]] = {}
+        for key in sorted(item.partitions):
+            shared = project(item.columns, key, self._shared)
+            self._found.setdefault(shared, []).append(item.partitions[key])
+
+    def of(self, values: Mapping[str, str]) -> tuple[Partition, ...]:
+        """Return what a unit reads of this input: look-back days first, then its own."""
+        found: list[Partition] = []
+        for days in range(self.input.lookback, -1, -1):
+            key = tuple(
+                values[column] if column != "date" or not days else _days_before(values, days)
+                for column in self._shared
+            )
+            found.extend(self._found.get(key, ()))
+        return tuple(found)
+
+
+def _days_before(values: Mapping[str, str], days: int) -> str:
+    return (date.fromisoformat(values["date"]) - timedelta(days=days)).isoformat()
+
+
+def _last_dates(
+    inputs: Sequence[Input], unit_by: Sequence[str], closed_by: str | None
+) -> dict[Key, str]:
+    """Return the last date of the `closed_by` input for each unit key without its date."""
+    if closed_by is None:
+        return {}
+    closing = next((item for item in inputs if item.name == closed_by), None)
+    if closing is None or not set(unit_by) <= set(closing.columns) or "date" not in unit_by:
+        raise LakeError(
+            f"closed_by names {closed_by!r}, which has to be an input with the columns of unit_by "
+            f"({', '.join(unit_by)}), 'date' among them."
+        )
+    without_date = [column for column in unit_by if column != "date"]
+    last: dict[Key, str] = {}
+    for key in closing.partitions:
+        group = project(closing.columns, key, without_date)
+        (day,) = project(closing.columns, key, ["date"])
+        last[group] = max(day, last.get(group, ""))
+    return last

@@ -1,0 +1,105 @@
+"""What one dbt invocation knows of the lake: scanned tables, the lease, results for Jinja."""
+
+import atexit
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ticklake.lake.building import InputSpec, ModelSpec
+from ticklake.lake.checks import Check
+from ticklake.lake.lease import Lease
+from ticklake.lake.paths import Key
+from ticklake.lake.planning import Input, Plan
+from ticklake.lake.storage import Storage, open_storage
+from ticklake.lake.tables import LakeTable, Partition, RawTable
+
+LAYERS = ("compacted", "featured", "bars", "marts")
+
+
+@dataclass
+class Session:
+    """State shared by the models and tests of one invocation."""
+
+    storage: Storage
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Model name -> what its materialization reports to Jinja."""
+    plans: dict[str, tuple[ModelSpec, Plan]] = field(default_factory=dict)
+    """Model name -> the model and its plan, in the order of the run."""
+    checks: dict[str, tuple[Check, dict[str, list[str]]]] = field(default_factory=dict)
+    pending: dict[str, dict[Key, Partition]] = field(default_factory=dict)
+    """Location -> partitions that a plan would build; only when nothing is built."""
+    partitions_published: int = 0
+    _tables: dict[str, LakeTable] = field(default_factory=dict)
+    _raw: dict[str, dict[Key, Partition]] = field(default_factory=dict)
+    _lease: Lease | None = None
+    _resources: ExitStack = field(default_factory=ExitStack)
+    _scratch: Path | None = None
+
+    def lake_table(self, location: str, columns: Sequence[str]) -> LakeTable:
+        """Return a table that ticklake builds; it is scanned once an invocation."""
+        if location not in self._tables:
+            self._tables[location] = LakeTable(self.storage, location, columns)
+        return self._tables[location]
+
+    def input(self, spec: InputSpec) -> Input:
+        """Return what is in the lake of one input."""
+        if spec.is_raw:
+            if spec.location not in self._raw:
+                raw = RawTable(self.storage, spec.location, spec.partition_by)
+                self._raw[spec.location] = raw.partitions()
+            partitions = self._raw[spec.location]
+        else:
+            partitions = self.lake_table(spec.location, spec.partition_by).partitions()
+            partitions |= self.pending.get(spec.location, {})
+        return Input(spec.name, spec.partition_by, partitions, spec.lookback)
+
+    def hold_lease(self) -> None:
+        """Become the one writer; the first call also clears what killed runs left behind."""
+        if self._lease is None:
+            lease = Lease(self.storage, "dbt")
+            lease.acquire()
+            self._lease = lease
+            self.storage.sweep(LAYERS)
+
+    @property
+    def scratch(self) -> Path:
+        """A local folder for small files that live as long as the session."""
+        if self._scratch is None:
+            self._scratch = self._resources.enter_context(self.storage.staging())
+        return self._scratch
+
+    def close(self) -> None:
+        """Give back the lease and the scratch folder."""
+        if self._lease is not None:
+            self._lease.release()
+            self._lease = None
+        self._resources.close()
+        self._scratch = None
+
+
+_current: tuple[str, str, Session] | None = None
+
+
+def session_of(invocation: str, root: str) -> Session:
+    """Return the session of a dbt invocation, closing that of an earlier one."""
+    global _current
+    if _current is None or _current[:2] != (invocation, root):
+        close_session()
+        _current = (invocation, root, Session(open_storage(root)))
+    return _current[2]
+
+
+def latest_session() -> Session | None:
+    """Return the session of the last invocation in this process, if there was one."""
+    return _current[2] if _current else None
+
+
+def close_session() -> None:
+    """Close the current session; its results stay readable."""
+    if _current is not None:
+        _current[2].close()
+
+
+atexit.register(close_session)

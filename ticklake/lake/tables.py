@@ -1,0 +1,252 @@
+"""What is in the lake: the partitions of a table and a fingerprint of the content of each.
+
+A listing costs one call a thousand objects; looking into an object costs a call each. So what was
+learned about an object is remembered in `_cache/` under its size and tag, and holds for as long as
+the listing shows the same size and tag. The cache saves time and nothing else: it may be deleted.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ticklake.lake.errors import LakeError
+from ticklake.lake.paths import Key, partition_key, partition_path
+from ticklake.lake.storage import Entry, Storage
+
+DATA = "data.parquet"
+META = "meta.json"
+CACHE = "_cache"
+CACHE_FORMAT = 1
+READERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One partition as an input: its data files in order, and a fingerprint of their content."""
+
+    key: Key
+    paths: tuple[str, ...]
+    size: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One partition of a table that ticklake builds, as its `meta.json` describes it.
+
+    `damage` says what is wrong with it, if anything: then only a rebuild helps.
+    """
+
+    key: Key
+    size: int = 0
+    sha256: str = ""
+    row_count: int = 0
+    inputs: str = ""
+    code: str = ""
+    unit_partitions: int = 0
+    damage: str | None = None
+
+
+class Cache:
+    """A JSON object in `_cache/` that is written back only when it changed."""
+
+    def __init__(self, storage: Storage, name: str) -> None:
+        self._storage = storage
+        self._path = f"{CACHE}/{name}.json"
+        try:
+            stored = json.loads(storage.read(self._path))
+        except (FileNotFoundError, ValueError):
+            stored = {}
+        self._before = stored.get("entries", {}) if stored.get("format") == CACHE_FORMAT else {}
+        self.entries: dict[str, Any] = dict(self._before)
+
+    def save(self) -> None:
+        """Write the entries back if they differ from what was read."""
+        if self.entries != self._before:
+            content = {"format": CACHE_FORMAT, "entries": self.entries}
+            self._storage.write(self._path, json.dumps(content, sort_keys=True).encode())
+            self._before = dict(self.entries)
+
+
+class RawTable:
+    """Segments that loaders and other collectors land: any Parquet file in a partition folder."""
+
+    def __init__(self, storage: Storage, location: str, columns: Sequence[str]) -> None:
+        self.storage, self.location, self.columns = storage, location, tuple(columns)
+
+    def partitions(self) -> dict[Key, Partition]:
+        """Return every partition that has a segment."""
+        cache = Cache(self.storage, self.location)
+        segments: dict[Key, list[Entry]] = {}
+        for entry in self.storage.entries(self.location):
+            folder, _, name = entry.path.removeprefix(f"{self.location}/").rpartition("/")
+            key = partition_key(self.columns, folder)
+            if key is not None and name.endswith(".parquet") and not name.startswith((".", "_")):
+                segments.setdefault(key, []).append(entry)
+        known, cache.entries = cache.entries, {}
+        found = {}
+        for key, entries in segments.items():
+            entries.sort(key=lambda entry: entry.path)
+            content = []
+            for entry in entries:
+                digest = self._digest(entry, known)
+                content.append((entry.path.rpartition("/")[2], digest))
+                if not self.storage.tag_is_content:
+                    cache.entries[entry.path] = [entry.size, entry.tag, digest]
+            found[key] = Partition(
+                key,
+                tuple(entry.path for entry in entries),
+                sum(entry.size for entry in entries),
+                fingerprint(content),
+            )
+        cache.save()
+        return found
+
+    def _digest(self, entry: Entry, known: Mapping[str, Any]) -> str:
+        if self.storage.tag_is_content:
+            return f"{entry.tag}:{entry.size}"
+        size, tag, digest = known.get(entry.path, (None, None, None))
+        if (size, tag) == (entry.size, entry.tag):
+            return str(digest)
+        return sha256_of(self.storage, entry.path)
+
+
+class LakeTable:
+    """A table that ticklake builds: one `data.parquet` and one `meta.json` a partition."""
+
+    def __init__(self, storage: Storage, location: str, columns: Sequence[str]) -> None:
+        self.storage, self.location, self.columns = storage, location, tuple(columns)
+        self._cache = Cache(storage, location)
+        self.published = self._scan()
+
+    def folder(self, key: Key) -> str:
+        """Return the path of a partition's folder."""
+        return f"{self.location}/{partition_path(self.columns, key)}"
+
+    def partitions(self) -> dict[Key, Partition]:
+        """Return every sound partition, as an input of other tables."""
+        return {
+            key: Partition(key, (f"{self.folder(key)}/{DATA}",), item.size, item.sha256)
+            for key, item in self.published.items()
+            if item.damage is None
+        }
+
+    def remember(self, item: Published, data: Entry, meta: Entry) -> None:
+        """Take note of a partition that was just published."""
+        self.published[item.key] = item
+        self._cache.entries[self.folder(item.key)] = _cached(item, data, meta)
+
+    def forget(self, key: Key) -> None:
+        """Take note of a partition that was just removed."""
+        self.published.pop(key, None)
+        self._cache.entries.pop(self.folder(key), None)
+
+    @property
+    def empty_units(self) -> dict[str, str]:
+        """Units that are known to yield no partition: their path, and the fingerprint they had."""
+        empty: dict[str, str] = self._cache.entries.setdefault("empty units", {})
+        return empty
+
+    def save_cache(self) -> None:
+        """Remember what is known about the partitions for the next run."""
+        if not self._cache.entries.get("empty units"):
+            self._cache.entries.pop("empty units", None)
+        self._cache.save()
+
+    def _scan(self) -> dict[Key, Published]:
+        folders: dict[str, dict[str, Entry]] = {}
+        for entry in self.storage.entries(self.location):
+            folder, _, name = entry.path.rpartition("/")
+            if name in (DATA, META):
+                folders.setdefault(folder, {})[name] = entry
+        found: dict[Key, Published] = {}
+        unknown: list[tuple[Key, str, dict[str, Entry]]] = []
+        known = self._cache.entries
+        self._cache.entries = {}
+        if "empty units" in known:
+            self._cache.entries["empty units"] = dict(known["empty units"])
+        for folder, objects in folders.items():
+            key = partition_key(self.columns, folder.removeprefix(f"{self.location}/"))
+            if key is None:
+                continue
+            cached = known.get(folder)
+            if cached and len(objects) == 2 and _marks(objects) == cached["marks"]:
+                found[key] = Published(key, **cached["is"])
+                self._cache.entries[folder] = cached
+            else:
+                unknown.append((key, folder, objects))
+        with ThreadPoolExecutor(READERS) as pool:
+            looked = pool.map(lambda item: self._look(*item), unknown)
+            for (key, folder, objects), item in zip(unknown, looked, strict=True):
+                found[key] = item
+                if item.damage is None:
+                    self._cache.entries[folder] = _cached(item, objects[DATA], objects[META])
+        return found
+
+    def _look(self, key: Key, folder: str, objects: Mapping[str, Entry]) -> Published:
+        """Read a partition's meta file and compare the data with it."""
+        if DATA not in objects:
+            return Published(key, damage="data.parquet is missing")
+        if META not in objects:
+            return Published(key, damage="meta.json is missing")
+        data = objects[DATA]
+        try:
+            meta = json.loads(self.storage.read(f"{folder}/{META}"))
+            item = Published(
+                key,
+                size=int(meta["size"]),
+                sha256=meta["sha256"],
+                row_count=int(meta["row_count"]),
+                inputs=meta["inputs"],
+                code=meta["code"],
+                unit_partitions=int(meta["unit_partitions"]),
+            )
+            written_as = meta.get("tag")
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return Published(key, damage="meta.json cannot be read")
+        if data.size != item.size:
+            return replace(item, damage=f"data.parquet has {data.size} bytes, not {item.size}")
+        if data.tag != written_as and sha256_of(self.storage, data.path) != item.sha256:
+            return replace(item, damage="data.parquet does not have the hash in meta.json")
+        return item
+
+
+def sha256_of(storage: Storage, path: str) -> str:
+    """Return the SHA-256 of an object, read as a stream."""
+    with storage.open(path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def fingerprint(content: Any) -> str:
+    """Return the SHA-256 of a JSON value."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def partition_paths(partitions: Iterable[Partition]) -> Iterator[str]:
+    """Yield the data files of some partitions, in order."""
+    for partition in partitions:
+        yield from partition.paths
+
+
+def open_table(
+    storage: Storage, location: str, columns: Sequence[str], *, raw: bool
+) -> RawTable | LakeTable:
+    """Return the table at a location of the lake."""
+    if not columns:
+        raise LakeError(f"{location} has no partition columns. Set partition_by in its YAML.")
+    return (RawTable if raw else LakeTable)(storage, location, columns)
+
+
+def _marks(objects: Mapping[str, Entry]) -> list[Any]:
+    return [value for name in (DATA, META) for value in (objects[name].size, objects[name].tag)]
+
+
+def _cached(item: Published, data: Entry, meta: Entry) -> dict[str, Any]:
+    values = {
+        name: getattr(item, name)
+        for name in ("size", "sha256", "row_count", "inputs", "code", "unit_partitions")
+    }
+    return {"marks": _marks({DATA: data, META: meta}), "is": values}
