@@ -49,9 +49,11 @@ _USER_AT: Final = 2
 _FILL_AT: Final = _USER_AT + _USER_LENGTH + 2
 
 # DuckDB gives every value as text; the integers are cast afterwards, so that 1.5 stays visible.
-_TRANSFORM: Final = json.dumps(
-    {name: "VARCHAR" for name in ("time", *FILL_TYPES) if name not in ("user", "liquidation")}
-    | {"liquidation": {name: "VARCHAR" for name in LIQUIDATION_FIELDS}}
+_TRANSFORM: Final = "unnest(json_transform(fill, '{}'))".format(
+    json.dumps(
+        {name: "VARCHAR" for name in ("time", *FILL_TYPES) if name not in ("user", "liquidation")}
+        | {"liquidation": {name: "VARCHAR" for name in LIQUIDATION_FIELDS}}
+    )
 )
 
 
@@ -135,11 +137,9 @@ class BatchReader:
         fills = pa.Array.from_buffers(
             pa.string_view(), len(starts), [None, pa.py_buffer(views), pa.py_buffer(text)]
         )
-        self._connection.register("fills", pa.table({"fill": fills}))
-        table = self._connection.execute(
-            "select unnest(json_transform(fill, ?)) from fills", [_TRANSFORM]
-        ).to_arrow_table()
-        self._connection.unregister("fills")
+        relation = self._connection.from_arrow(pa.table({"fill": fills}))
+        # A relation goes to Arrow directly; `execute` would copy the result once more.
+        table = relation.project(_TRANSFORM).to_arrow_table()
         return {name: table[name].combine_chunks() for name in table.column_names}
 
 

@@ -10,7 +10,7 @@
 
 with
 
-raw_fills as (
+raw_fills as not materialized (
 
     select
         *,

@@ -12,19 +12,71 @@ legs as (
 
     select
         exchange,
-        date,
         symbol,
+        date,
         ts_event,
         block_number,
-        tid,
         event_index,
+        tid,
         user,
         side,
         price,
         size,
         is_taker,
-        liquidated_user is not null as is_liquidation
+        liquidated_user
     from {{ lake_ref('fills') }}
-    where tid <> 0  -- dust conversions have no counterparty
+    where tid <> 0  -- a dust conversion has no counterparty: it is a fill, but no trade
 
 ),
+
+{# The taker's leg speaks for the trade; a maker's where the venue left the taker's out. #}
+led as (
+
+    select
+        *,
+        row_number() over legs_of_trade as leg_number,
+        count(*) over legs_of_trade as leg_count,
+        first_value(if(not is_taker, user, null) ignore nulls) over legs_of_trade as maker_user,
+        bool_or(liquidated_user is not null) over legs_of_trade as is_liquidation
+    from legs
+    window legs_of_trade as (
+        partition by exchange, symbol, date, ts_event, block_number, tid
+        order by is_taker desc, event_index, user, side
+        rows between unbounded preceding and unbounded following
+    )
+
+),
+
+trades as (
+
+    select
+        exchange,
+        symbol,
+        date,
+        row_number() over (
+            partition by exchange, symbol, date
+            order by ts_event, block_number, event_index, tid
+        ) as trade_seq,
+        ts_event,
+        cast(null as timestamptz) as ts_capture,
+        cast(tid as varchar) as trade_id,
+        price,
+        size,
+        case
+            when is_taker then side
+            when side = 'buy' then 'sell'
+            when side = 'sell' then 'buy'
+        end as side,
+        cast(null as bigint) as first_id,
+        cast(null as bigint) as last_id,
+        if(is_taker, user, null) as taker_user,
+        maker_user,
+        block_number,
+        is_liquidation,
+        leg_count
+    from led
+    where leg_number = 1
+
+)
+
+select * from trades

@@ -241,10 +241,17 @@ def test_the_environment_of_a_lake_is_all_that_a_process_needs(lake: Lake) -> No
 
 
 def test_staging_leaves_nothing_behind_when_the_work_in_it_fails(lake: Lake) -> None:
-    with pytest.raises(ZeroDivisionError), lake.storage.staging() as folder:
-        (folder / "half").write_bytes(b"?")
-        raise ZeroDivisionError
-    assert not folder.exists()
+    folders = []
+
+    def fail_half_way() -> None:
+        with lake.storage.staging() as folder:
+            folders.append(folder)
+            (folder / "half").write_bytes(b"?")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
+    assert not folders[0].exists()
     assert lake.storage.sweep() == 0
 
 

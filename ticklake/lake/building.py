@@ -252,6 +252,11 @@ class _Worker:
             for name in [*wanted, *(set(found) - set(wanted))]
             if wanted.get(name) != found.get(name)
         ]
+        lines += [
+            f"  {name}: Parquet has no {kind}; cast what sum() returns to decimal(38, 0)"
+            for name, kind in found.items()
+            if "HUGEINT" in kind
+        ]
         missing_keys = set(model.partition_by) - set(found)
         if lines or missing_keys:
             lines += [

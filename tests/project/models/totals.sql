@@ -8,7 +8,7 @@ select
     steps.exchange,
     steps.date,
     steps.symbol,
-    sum(steps.value) as total,
+    cast(sum(steps.value) as bigint) as total,
     count(*) as tick_count,
     coalesce(max(limits.top), 0) as top,
     {{ lake_is_closed('steps.exchange') }} as is_closed

@@ -109,6 +109,7 @@ class LocalStorage:
             folder = folder.parent
 
     def staging(self) -> AbstractContextManager[Path]:
+        _make_folder(Path(self.root))
         return scratch_folder(Path(self.root) / STAGING)
 
     def sweep(self, prefixes: tuple[str, ...] = ()) -> int:

@@ -165,7 +165,9 @@ class S3Storage:
 
     def _new_client(self) -> Any:
         config = Config(
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            # The mode called standard gives a passing fault a second only, and fails at once, untried,
+            # after seven of them in a row.
+            retries={"mode": "legacy", "total_max_attempts": ATTEMPTS},
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
             max_pool_connections=32,

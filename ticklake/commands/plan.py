@@ -1,0 +1,52 @@
+"""`ticklake plan`: what a build would do and why, without doing it."""
+
+import os
+from collections.abc import Iterator
+
+import click
+
+from ticklake.commands.dbt import run_dbt
+from ticklake.lake.building import ModelSpec
+from ticklake.lake.materialization import PLAN_ONLY
+from ticklake.lake.paths import partition_path
+from ticklake.lake.planning import Plan
+from ticklake.lake.session import latest_session
+
+SHOWN = 20
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option("--all", "show_all", is_flag=True, help=f"Show every line, not {SHOWN} a model.")
+@click.argument("dbt_arguments", nargs=-1, type=click.UNPROCESSED)
+def plan(show_all: bool, dbt_arguments: tuple[str, ...]) -> None:
+    """Print what `dbt build` would build or drop, and why, without doing it.
+
+    DBT_ARGUMENTS go to dbt: --select trades+, --vars '{from: 2025-08-01}', --full-refresh, --target
+    s3. A partition is built because it is missing, an input or the code changed, or it is damaged.
+    """
+    os.environ[PLAN_ONLY] = "1"
+    os.environ["TICKLAKE_DB"] = ":memory:"  # the views of the real one stay, and it may be in use
+    run_dbt(["--quiet", "--log-level-file", "none", "run", *dbt_arguments])
+    session = latest_session()
+    for model, planned in session.plans.values() if session else ():
+        click.echo(_headline(model, planned))
+        lines = list(_lines(model, planned))
+        for line in lines if show_all else lines[:SHOWN]:
+            click.echo(f"  {line}")
+        if len(lines) > SHOWN and not show_all:
+            click.echo(f"  ... and {len(lines) - SHOWN} more (--all shows them)")
+
+
+def _headline(model: ModelSpec, planned: Plan) -> str:
+    outside = f", {planned.stale_outside} stale outside the selection"
+    return (
+        f"{model.location}: {len(planned.dirty)} to build, {len(planned.dropped)} to drop, "
+        f"{planned.unchanged} unchanged{outside if planned.stale_outside else ''}"
+    )
+
+
+def _lines(model: ModelSpec, planned: Plan) -> Iterator[str]:
+    for unit, reason in planned.dirty:
+        yield f"build {partition_path(model.unit_by, unit.key)}  ({reason})"
+    for key in planned.dropped:
+        yield f"drop  {partition_path(model.partition_by, key)}  (its inputs are gone)"
