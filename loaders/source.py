@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, BinaryIO, Final, Protocol
+from typing import BinaryIO, Final, Protocol, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -43,7 +43,7 @@ class Source(Protocol):
         """Return those of the objects that exist."""
         ...
 
-    def open(self, path: str) -> IO[bytes]:
+    def open(self, path: str) -> BinaryIO:
         """Return a forward-only stream of an object. Raises FileNotFoundError."""
         ...
 
@@ -68,7 +68,8 @@ class LocalSource:
         root = Path(self.location)
         if not root.is_dir():
             raise LakeError(
-                f"There is no directory {root}. Give --source a directory, an s3:// or https:// URL."
+                f"There is no directory {root}. "
+                "Give --source a directory, an s3:// or an https:// URL."
             )
         found = {}
         for path in paths:
@@ -116,7 +117,7 @@ class HttpSource:
             found = pool.map(self._look_up, paths)
             return {entry.path: entry for entry in found if entry is not None}
 
-    def open(self, path: str) -> IO[bytes]:
+    def open(self, path: str) -> BinaryIO:
         """Download the whole object first, so that a broken connection can be tried again."""
         for attempt in range(ATTEMPTS):
             file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the caller
@@ -125,7 +126,7 @@ class HttpSource:
                     for piece in response.iter_content(1 << 20):
                         file.write(piece)
                 file.seek(0)
-                return file
+                return cast(BinaryIO, file)
             except requests.RequestException:
                 file.close()
                 self._pause(attempt, path)

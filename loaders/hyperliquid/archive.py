@@ -12,7 +12,7 @@ from typing import Final
 FILLS: Final = "node_fills"
 """One line is `[user, fill]`."""
 BLOCKS: Final = "node_fills_by_block"
-"""One line is a block, `{"local_time", "block_time", "block_number", "events": [[user, fill], ...]}`."""
+"""One line is a block: an object with its times, its number and `"events": [[user, fill], ...]`."""
 
 FIRST_HOUR: Final = datetime(2025, 5, 25, 14, tzinfo=UTC)
 # Both prefixes hold a part of this hour.

@@ -52,7 +52,7 @@ _FILL_AT: Final = _USER_AT + _USER_LENGTH + 2
 _TRANSFORM: Final = "unnest(json_transform(fill, '{}'))".format(
     json.dumps(
         {name: "VARCHAR" for name in ("time", *FILL_TYPES) if name not in ("user", "liquidation")}
-        | {"liquidation": {name: "VARCHAR" for name in LIQUIDATION_FIELDS}}
+        | {"liquidation": dict.fromkeys(LIQUIDATION_FIELDS, "VARCHAR")}
     )
 )
 
@@ -94,7 +94,7 @@ class BatchReader:
         """Return the rows of some whole lines and advance `position`, or None and leave it."""
         try:
             return self._read(text, position, by_block)
-        except (_RefusedError, duckdb.Error, pa.ArrowInvalid):
+        except (_RefusedError, IndexError, duckdb.Error, pa.ArrowInvalid):
             return None
 
     def _read(self, text: bytes, position: Position, by_block: bool) -> pa.Table:
@@ -287,10 +287,10 @@ def _require_decimals(column: Any) -> None:
     column = column.drop_null()
     if not len(column):
         return
-    if column.offset:
-        column = pa.concat_arrays([column])
     _, offset_buffer, data_buffer = column.buffers()
-    offsets = np.frombuffer(offset_buffer, np.int32)[column.offset : column.offset + len(column) + 1]
+    offsets = np.frombuffer(offset_buffer, np.int32)[
+        column.offset : column.offset + len(column) + 1
+    ]
     data = np.frombuffer(data_buffer, np.uint8)[offsets[0] : offsets[-1]]
     begins, ends = offsets[:-1] - offsets[0], offsets[1:] - offsets[0]
     _require(bool((ends > begins).all()))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import IO, Any, Final, Literal
+from typing import IO, Any, BinaryIO, Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -108,7 +108,7 @@ class _Counts:
 
 
 def _read(
-    stream: IO[bytes], job: Job, append: Callable[[pa.Table], None], rejected_lines: IO[bytes]
+    stream: BinaryIO, job: Job, append: Callable[[pa.Table], None], rejected_lines: IO[bytes]
 ) -> _Counts:
     """Read a whole object, chunk by chunk: the fast way where it can be, else line by line."""
     position, counts = Position(), _Counts()
@@ -154,7 +154,10 @@ def _set_aside(
     aside = raw.quarantine(storage, f"{TABLE}/{job.hour.name}", {name: copy}, about)
     message = f"{error.error_type}: {error.message}; set aside in {aside}"
     return Outcome(
-        job.hour.path, "quarantined", job.found.size, rejected={error.error_type: 1}, message=message
+        job.hour.path,
+        "quarantined",
+        job.found.size,
+        message=message,
     )
 
 

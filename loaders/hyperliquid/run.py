@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from loaders.hyperliquid.archive import HourObject, objects_between
-from loaders.hyperliquid.landing import SOURCE_NAME, TABLE, Job, Outcome, land_object
+from loaders.hyperliquid.landing import SOURCE_NAME, Job, Outcome, land_object
 from loaders.source import SourceObject, open_source
 from ticklake.lake import raw
 from ticklake.lake.storage import Storage, open_storage
@@ -103,8 +103,8 @@ def land(request: Request, report: Report) -> Summary:
     present = [hour for hour in hours if hour.path in found]
 
     jobs = []
-    for hour, entry in zip(present, _read_ledgers(storage, present), strict=True):
-        job = _plan(request, hour, found[hour.path], entry)
+    for hour, (entry, is_whole) in zip(present, _read_ledgers(storage, present), strict=True):
+        job = _plan(request, hour, found[hour.path], entry, is_whole)
         if isinstance(job, Outcome):
             summary.outcomes.append(job)
             report(job, len(summary.outcomes), len(present))
@@ -118,7 +118,11 @@ def land(request: Request, report: Report) -> Summary:
 
 
 def _plan(
-    request: Request, hour: HourObject, found: SourceObject, entry: raw.LedgerEntry | None
+    request: Request,
+    hour: HourObject,
+    found: SourceObject,
+    entry: raw.LedgerEntry | None,
+    is_whole: bool,
 ) -> Job | Outcome:
     """Return the job for an object, or the outcome of skipping it.
 
@@ -129,13 +133,15 @@ def _plan(
         if coins is not None:
             coins = None if entry.symbols is None else sorted({*coins, *entry.symbols})
         same = (entry.size, entry.tag, entry.symbols) == (found.size, found.tag, coins)
-        if same and found.tag and not request.force:
+        if same and is_whole and found.tag and not request.force:
             return Outcome(hour.path, "skipped", found.size, entry.rows, entry.rejected)
     return Job(request.root, request.source, request.requester_pays, hour, found, coins)
 
 
-def _read_ledgers(storage: Storage, hours: Sequence[HourObject]) -> list[raw.LedgerEntry | None]:
-    """Return the ledger entry of each object, None where a segment of it is gone."""
+def _read_ledgers(
+    storage: Storage, hours: Sequence[HourObject]
+) -> list[tuple[raw.LedgerEntry | None, bool]]:
+    """Return the ledger entry of each object, and whether all its segments are still there."""
     with ThreadPoolExecutor(LEDGER_THREADS) as pool:
         entries = list(
             pool.map(lambda hour: raw.read_ledger(storage, SOURCE_NAME, hour.name), hours)
@@ -145,9 +151,9 @@ def _read_ledgers(storage: Storage, hours: Sequence[HourObject]) -> list[raw.Led
         listings = pool.map(lambda folder: list(storage.entries(folder)), folders)
         sizes = {item.path: item.size for listing in listings for item in listing}
     return [
-        entry
-        if entry and all(sizes.get(item.path) == item.size for item in entry.segments)
-        else None
+        (entry, all(sizes.get(item.path) == item.size for item in entry.segments))
+        if entry
+        else (None, False)
         for entry in entries
     ]
 

@@ -1,0 +1,14 @@
+"""Run the benchmarks named on the command line, or all of them."""
+
+import sys
+
+from benchmarks import building, landing
+
+BENCHMARKS = {
+    "landing": landing.main,
+    "unchanged": building.unchanged_and_one_hour,
+    "compaction": building.compaction,
+}
+
+for name in sys.argv[1:] or BENCHMARKS:
+    BENCHMARKS[name]()

@@ -1,0 +1,64 @@
+"""Building: nothing to do on 5,000 partitions, one new hour on top, and a day of 20M fills."""
+
+import shutil
+import sys
+import tempfile
+from datetime import date, timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from benchmarks.measure import HEADER, Cost, measure
+from benchmarks.raw_fills import write_hour
+
+BIN = Path(sys.executable).parent
+DAYS, COINS = 50, 98
+DAY_ROWS, HOURS = 20_000_000, 24
+
+
+def unchanged_and_one_hour() -> None:
+    """Measure a build with nothing to do, and one after an hour landed."""
+    with tempfile.TemporaryDirectory(prefix="ticklake-bench-") as folder:
+        root = Path(folder)
+        first = date(2025, 8, 1)
+        for day in range(DAYS):
+            write_hour(root / "lake", str(first + timedelta(days=day)), 0, COINS * 40, COINS)
+        _dbt(root, "build")
+        count = sum(1 for _ in (root / "lake").glob("*/*/**/data.parquet"))
+        print(f"\nA build on {count:,} partitions\n{HEADER}")
+        print(_dbt(root, "build").row("nothing to do"))
+        write_hour(root / "lake", str(first + timedelta(days=DAYS - 1)), 1, COINS * 40, COINS)
+        print(_dbt(root, "build").row("one new hour"))
+        print(_dbt(root, "build").row("nothing to do again"))
+
+
+def compaction() -> None:
+    """Measure the compaction of one busy day."""
+    with tempfile.TemporaryDirectory(prefix="ticklake-bench-") as folder:
+        root = Path(folder)
+        for hour in range(HOURS):
+            write_hour(root / "lake", "2025-08-01", hour, DAY_ROWS // HOURS // 2 * 2)
+        parse = _dbt(root, "parse")
+        cost = _dbt(root, "run", "--select", "fills")
+        rows = sum(
+            pq.read_metadata(path).num_rows
+            for path in (root / "lake/compacted/fills").glob("*/*/data.parquet")
+        )
+        print(f"\nCompaction of {rows:,} fills from {HOURS} segments\n{HEADER}")
+        print(cost.row("dbt run --select fills"))
+        print(parse.row("of which dbt itself (dbt parse)"))
+        seconds = cost.wall - parse.wall
+        print(f"{rows / seconds / 1e6:.2f}M rows a second without dbt's start")
+
+
+def main() -> None:
+    """Run both."""
+    unchanged_and_one_hour()
+    compaction()
+
+
+def _dbt(root: Path, *arguments: str) -> Cost:
+    env = {"LAKE_ROOT": str(root / "lake"), "TICKLAKE_DB": str(root / "bench.duckdb")}
+    places = ["--target-path", str(root / "target"), "--log-path", str(root / "logs")]
+    shutil.rmtree(root / "logs", ignore_errors=True)
+    return measure([str(BIN / "dbt"), *arguments, *places], env)
