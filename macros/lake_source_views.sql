@@ -1,6 +1,7 @@
 {# Makes a view of every raw source, so that `select * from raw.fills` works. Runs before a run. #}
 {% macro lake_source_views() %}
     {%- if execute -%}
+        {%- do lake_call('begin_run') -%}
         {%- for node in graph.sources.values() if node.config.meta.get('partition_by') -%}
             {%- set spec = lake_input(node) -%}
             {%- set found = run_query("select 1 from glob('" ~ lake_glob(spec) ~ "') limit 1") -%}

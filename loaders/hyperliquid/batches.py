@@ -111,6 +111,11 @@ class BatchReader:
         else:
             _require(len(opened) == len(starts))
             counts, ends = _frame_fills(data, starts, line_ends)
+        if not len(starts):
+            if heads is not None:
+                heads.columns(counts, position)
+            position.line_number += len(line_ends)
+            return RAW_SCHEMA.empty_table()
         columns = self._columns(text, data, starts, ends)
         _check_account(data, quotes, columns, len(line_ends) if by_block else 0)
         fields = _check_fields(columns)
@@ -224,7 +229,7 @@ def _legacy_columns(count: int, position: Position) -> dict[str, Any]:
 
 
 def _users(data: Bytes, starts: Places) -> Any:
-    users = data[(starts + _USER_AT)[:, None] + np.arange(_USER_LENGTH)]
+    users = _windows(data, _USER_LENGTH)[starts + _USER_AT].view(np.uint8)
     _require(bool(_LOWER_HEX[users].all()))
     offsets = np.arange(len(starts) + 1, dtype=np.int32) * _USER_LENGTH
     return pa.Array.from_buffers(
@@ -234,7 +239,8 @@ def _users(data: Bytes, starts: Places) -> Any:
 
 def _check_account(data: Bytes, quotes: Any, columns: dict[str, Any], heads: int) -> None:
     """Require that the columns hold all there is in the text, each value of the right kind."""
-    names = np.flatnonzero(quotes[:-1] & (data[1:] == ord(":")))
+    colons = np.flatnonzero(data == ord(":"))
+    names = colons[quotes[colons - 1]] - 1
     firsts = data[names + 2]
     nulls = int(np.count_nonzero(firsts == ord("n")))
     strings = int(np.count_nonzero(firsts == ord('"')))
@@ -288,12 +294,10 @@ def _require_decimals(column: Any) -> None:
     if not len(column):
         return
     _, offset_buffer, data_buffer = column.buffers()
-    offsets = np.frombuffer(offset_buffer, np.int32)[
-        column.offset : column.offset + len(column) + 1
-    ]
-    data = np.frombuffer(data_buffer, np.uint8)[offsets[0] : offsets[-1]]
+    offsets = np.frombuffer(offset_buffer, np.int32)[column.offset :][: len(column) + 1]
     begins, ends = offsets[:-1] - offsets[0], offsets[1:] - offsets[0]
     _require(bool((ends > begins).all()))
+    data = np.frombuffer(data_buffer, np.uint8)[offsets[0] : offsets[-1]]
     minus, point = data == ord("-"), data == ord(".")
     digits = (data >= ord("0")) & (data <= ord("9"))
     _require(bool((minus | point | digits).all()))
@@ -315,6 +319,11 @@ def _require_decimals(column: Any) -> None:
 def _words(data: Bytes) -> npt.NDArray[np.uint32]:
     """Return the four bytes at each place as one number."""
     return np.ndarray((max(len(data) - 3, 0),), np.uint32, data, 0, (1,))
+
+
+def _windows(data: Bytes, width: int) -> npt.NDArray[np.void]:
+    """Return the `width` bytes at each place as one item, without copying them."""
+    return np.ndarray((max(len(data) - width + 1, 0),), f"V{width}", data, 0, (1,))
 
 
 def _nulls(item: pa.Field, count: int) -> Any:

@@ -1,56 +1,27 @@
 """Landing one object: from the source to segments, ledger and quarantine."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Final, Literal
+from typing import IO, Any, BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loaders.hyperliquid.archive import HourObject
 from loaders.hyperliquid.batches import BatchReader
 from loaders.hyperliquid.decode import BrokenObjectError, chunks
+from loaders.hyperliquid.job import SOURCE_NAME, TABLE, Job, Outcome
 from loaders.hyperliquid.records import Position, Rows, read_lines, reject_lines
 from loaders.hyperliquid.schema import RAW_SCHEMA, REPEATING
-from loaders.source import Source, SourceObject, open_source
+from loaders.source import Source, open_source
 from ticklake.lake import raw
 from ticklake.lake.errors import LakeError
+from ticklake.lake.segments import SegmentWriter
 from ticklake.lake.storage import Storage, open_storage
 
-SOURCE_NAME: Final = "hyperliquid"
-TABLE: Final = "raw/fills/exchange=hyperliquid"
 REJECTED: Final = "rejected.jsonl"
-
-State = Literal["landed", "skipped", "quarantined", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One object to land, with all that a worker process has to know."""
-
-    root: str
-    source: str
-    requester_pays: bool
-    hour: HourObject
-    found: SourceObject
-    coins: Sequence[str] | None
-    """The coins to keep, those of an earlier landing included; None for all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one object."""
-
-    path: str
-    state: State
-    size: int = 0
-    rows: int = 0
-    rejected: dict[str, int] = field(default_factory=dict)
-    extra: dict[str, int] = field(default_factory=dict)
-    message: str = ""
 
 
 def land_object(job: Job) -> Outcome:
@@ -68,7 +39,7 @@ def land_object(job: Job) -> Outcome:
 
 
 def _land(job: Job, storage: Storage, source: Source, folder: Path) -> Outcome:
-    writer = raw.SegmentWriter(folder, RAW_SCHEMA, REPEATING)
+    writer = SegmentWriter(folder, RAW_SCHEMA, REPEATING)
     rejects = folder / REJECTED
     with source.open(job.hour.path) as stream, rejects.open("wb") as rejected_lines:
         counts = _read(stream, job, writer.append, rejected_lines)

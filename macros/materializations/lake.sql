@@ -49,6 +49,7 @@
             'symbols': var('symbols', none),
         },
         'full_refresh': should_full_refresh(),
+        'is_dry_run': flags.EMPTY,
     } -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}

@@ -177,6 +177,7 @@ class Pipeline:
                 **selection,
             },
             "full_refresh": full_refresh,
+            "is_dry_run": False,
         }
         run_model(self.connection, json.dumps(specification))
         result = session_of(invocation, self.root).results[name]

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import FaultyLake
 from tests.s3.faults import Action
 from ticklake.lake.errors import LakeError
-from ticklake.lake.storage import s3
+from ticklake.lake.storage import Entry, s3
 
 pytestmark = [pytest.mark.s3, pytest.mark.usefixtures("waits")]
 
@@ -22,7 +22,7 @@ def _faults(lake: FaultyLake) -> list[Action | None]:
     return [request.fault for request in lake.proxy.requests]
 
 
-def _publish(lake: FaultyLake, data: bytes, path: str = "a") -> s3.Entry:
+def _publish(lake: FaultyLake, data: bytes, path: str = "a") -> Entry:
     with lake.storage.staging() as folder:
         (folder / "data").write_bytes(data)
         return lake.storage.publish(folder / "data", path)

@@ -12,7 +12,7 @@ from ticklake.commands.dates import DAY
 from ticklake.lake.errors import LakeError
 
 if TYPE_CHECKING:
-    from loaders.hyperliquid.landing import Outcome
+    from loaders.hyperliquid.job import Outcome
     from loaders.hyperliquid.run import Summary
 
 ARCHIVE = "s3://hl-mainnet-node-data"

@@ -1,9 +1,8 @@
 """`ticklake unlock`: end the lease of a writer that is known to be gone."""
 
-import os
-
 import click
 
+from ticklake.commands.sql import lake_root
 from ticklake.lake.lease import break_lease
 from ticklake.lake.storage import open_storage
 
@@ -11,6 +10,6 @@ from ticklake.lake.storage import open_storage
 @click.command()
 def unlock() -> None:
     """End the lease on the lake, whoever holds it. Only when that writer no longer runs."""
-    storage = open_storage(os.environ.get("LAKE_ROOT", "./lake"))
+    storage = open_storage(lake_root())
     holder = break_lease(storage)
     click.echo(f"Ended the lease of {holder}." if holder else f"{storage.root} has no writer.")

@@ -23,7 +23,7 @@ from ticklake.lake.checks import Check
 from ticklake.lake.code import code_fingerprint
 from ticklake.lake.errors import LakeError
 from ticklake.lake.paths import Key
-from ticklake.lake.planning import Plan, Selection, Unit, plan_table, units_of
+from ticklake.lake.planning import TO_BE_BUILT, Plan, Selection, Unit, plan_table, units_of
 from ticklake.lake.session import Session, close_session, session_of
 from ticklake.lake.tables import Partition, fingerprint
 
@@ -102,6 +102,12 @@ def _pass_check(session: Session, *, test: str) -> Any:
     return {}
 
 
+def _begin_run(session: Session) -> Any:
+    """See that the lake can be reached, so that what is wrong shows once and clearly."""
+    next(iter(session.storage.entries("_lease")), None)
+    return {}
+
+
 def _end_run(session: Session) -> Any:
     close_session()
     return {}
@@ -112,6 +118,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "begin_check": _begin_check,
     "files": _files,
     "pass_check": _pass_check,
+    "begin_run": _begin_run,
     "end_run": _end_run,
 }
 
@@ -148,6 +155,8 @@ def _run(
         message = f"{len(plan.dirty)} units to build, {len(plan.dropped)} partitions to drop"
         session.results[model.name] = {"message": message, "rows": 0, "is_plan": True}
         return
+    if spec["is_dry_run"]:  # dbt's --empty: everything but building
+        plan = Plan(unchanged=len(table.published))
     report = build(connection, model, table, plan, compute, code, _death_after(session))
     session.results[model.name] = {
         "message": str(report),
@@ -174,7 +183,7 @@ def _pending(model: ModelSpec, published: Mapping[Key, Any], plan: Plan) -> dict
                 for column, value in zip(model.partition_by, key, strict=True)
             )
         ] or [tuple(values.get(column, "?") for column in model.partition_by)]
-        pending.update({key: Partition(key, (), 0, "to be built") for key in keys})
+        pending.update({key: Partition(key, (), 0, TO_BE_BUILT) for key in keys})
     return pending
 
 

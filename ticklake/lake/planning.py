@@ -15,6 +15,9 @@ from ticklake.lake.errors import LakeError
 from ticklake.lake.paths import Key, partition_path, project
 from ticklake.lake.tables import Partition, Published, fingerprint
 
+TO_BE_BUILT = "to be built"
+"""Stands for the fingerprint of a partition that a plan would build and nobody has built yet."""
+
 
 @dataclass(frozen=True)
 class Input:
@@ -167,7 +170,9 @@ def _reason(
     if any(item.code != code for item in existing):
         return "code changed"
     if any(item.inputs != unit.fingerprint for item in existing):
-        return "input changed"
+        parts = (part for parts in unit.inputs.values() for part in parts)
+        is_guess = any(part.fingerprint == TO_BE_BUILT for part in parts)
+        return "an input is to be built" if is_guess else "input changed"
     if any(item.unit_partitions != len(existing) for item in existing):
         return f"missing: {existing[0].unit_partitions - len(existing)} of its partitions"
     return None

@@ -9,22 +9,16 @@ is simply done again.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ticklake.lake.storage import Storage
 
 LEDGER: Final = "raw/_ledger"
 QUARANTINE: Final = "quarantine"
-ROW_GROUP: Final = 122_880
-_DAY_US: Final = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,35 +59,6 @@ class StagedSegment:
     rows: int
     size: int
     sha256: str
-
-
-class SegmentWriter:
-    """Writes rows to one local Parquet file for each date of their `ts_event`, in arrival order.
-
-    The bytes depend on the rows alone, not on the batches in which they came.
-    """
-
-    def __init__(self, folder: Path, schema: pa.Schema, dictionary: Sequence[str]) -> None:
-        self._folder = folder
-        self._schema = schema
-        self._dictionary = list(dictionary)
-        self._days: dict[int, _DayFile] = {}
-
-    def append(self, table: pa.Table) -> None:
-        """Add rows, whatever their dates."""
-        times = table["ts_event"].cast(pa.int64()).to_numpy()
-        days = times // _DAY_US
-        for day in np.unique(days).tolist():
-            same_day = days == day
-            part = table if same_day.all() else table.filter(pa.array(same_day))
-            if day not in self._days:
-                file = self._folder / f"{day}.parquet"
-                self._days[day] = _DayFile(file, self._schema, self._dictionary)
-            self._days[day].append(part)
-
-    def finish(self) -> list[StagedSegment]:
-        """Close the files and return them, oldest date first."""
-        return [self._days[day].finish(_date(day)) for day in sorted(self._days)]
 
 
 def publish_segments(
@@ -179,51 +144,6 @@ def _remove_others(storage: Storage, folder: str, names: set[str]) -> None:
     for entry in list(storage.entries(folder)):
         if entry.path not in wanted:
             storage.delete(entry.path)
-
-
-class _DayFile:
-    """The Parquet file of one date, written in row groups of exactly ROW_GROUP rows."""
-
-    def __init__(self, file: Path, schema: pa.Schema, dictionary: list[str]) -> None:
-        self._file = file
-        self._rows = 0
-        self._waiting: list[pa.Table] = []
-        self._waiting_rows = 0
-        self._writer = pq.ParquetWriter(
-            file,
-            schema,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=dictionary,
-            store_schema=False,
-        )
-
-    def append(self, table: pa.Table) -> None:
-        self._waiting.append(table)
-        self._waiting_rows += table.num_rows
-        while self._waiting_rows >= ROW_GROUP:
-            self._write(ROW_GROUP)
-
-    def finish(self, day: date) -> StagedSegment:
-        if self._waiting_rows:
-            self._write(self._waiting_rows)
-        self._writer.close()
-        with self._file.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        return StagedSegment(day, self._file, self._rows, self._file.stat().st_size, sha256)
-
-    def _write(self, rows: int) -> None:
-        # One chunk a column: where pages are cut must not depend on the batches.
-        waiting = pa.concat_tables(self._waiting)
-        self._writer.write_table(waiting.slice(0, rows).combine_chunks(), row_group_size=rows)
-        rest = waiting.slice(rows)
-        self._waiting = [rest] if rest.num_rows else []
-        self._waiting_rows -= rows
-        self._rows += rows
-
-
-def _date(day: int) -> date:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)).date()
 
 
 def _sha256(storage: Storage, path: str) -> str:

@@ -165,8 +165,8 @@ class S3Storage:
 
     def _new_client(self) -> Any:
         config = Config(
-            # The mode called standard gives a passing fault a second only, and fails at once, untried,
-            # after seven of them in a row.
+            # The mode called standard waits a second in all for a fault that is no SlowDown, and
+            # tries nothing again once a client has seen some dozens of faults.
             retries={"mode": "legacy", "total_max_attempts": ATTEMPTS},
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,

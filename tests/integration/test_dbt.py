@@ -1,0 +1,293 @@
+"""The materialization as dbt runs it, on the small project in `tests/project`."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.conftest import Lake
+from tests.integration.pipeline import Pipeline
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PROJECT = REPOSITORY / "tests" / "project"
+BIN = Path(sys.executable).parent
+
+
+@dataclass
+class Project:
+    """The test project on one lake, run as an operator runs it: in a process of its own."""
+
+    lake: Lake
+    folder: Path
+    models: Path = PROJECT
+    env: dict[str, str] = field(default_factory=dict)
+
+    def dbt(self, *arguments: str, expect: int = 0, **env: str) -> str:
+        return self.run([str(BIN / "dbt"), "--no-use-colors", *arguments], expect, env)
+
+    def plan(self, *arguments: str) -> str:
+        return self.run([str(BIN / "ticklake"), "plan", *arguments], 0, {})
+
+    def run(self, command: Sequence[str], expect: int, env: dict[str, str]) -> str:
+        places = {
+            "DBT_PROFILES_DIR": str(REPOSITORY),
+            "DBT_TARGET_PATH": str(self.folder / "target"),
+            "DBT_LOG_PATH": str(self.folder / "logs"),
+            "TICKLAKE_DB": str(self.folder / "test.duckdb"),
+        }
+        result = subprocess.run(
+            command,
+            cwd=self.models,
+            env={**os.environ, **self.lake.env, **places, **self.env, **env},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        output = result.stdout + result.stderr
+        assert result.returncode == expect, output
+        return output
+
+    def query(self, sql: str) -> list[tuple[object, ...]]:
+        with duckdb.connect(str(self.folder / "test.duckdb"), read_only=True) as connection:
+            connection.execute("set timezone = 'UTC'")
+            return connection.execute(sql).fetchall()
+
+    @property
+    def pipeline(self) -> Pipeline:
+        return Pipeline(self.lake.root, self.lake.storage, duckdb.connect())
+
+
+@pytest.fixture
+def project(lake: Lake, tmp_path: Path) -> Project:
+    project = Project(lake, tmp_path)
+    land_two_days(project)
+    return project
+
+
+@pytest.fixture
+def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """The project on a local lake, where the place makes no difference."""
+    from tests.conftest import _lake_at
+
+    project = Project(_lake_at(str(tmp_path / "lake"), {}, monkeypatch), tmp_path)
+    land_two_days(project)
+    return project
+
+
+def land_two_days(project: Project) -> None:
+    for date in ("2025-01-01", "2025-01-02"):
+        project.pipeline.land("x", date, "a", [(1, "A", 1), (2, "B/C", 2), (3, "A", 0)])
+
+
+def test_build_then_nothing_then_late_data_then_full_refresh(project: Project) -> None:
+    first = project.dbt("build")
+    assert "compacted.ticks" in first
+    assert "4 built, 0 dropped, 0 unchanged, 4 rows" in first
+    again = project.dbt("build")
+    assert again.count("0 built, 0 dropped") == 5
+    project.pipeline.land("x", "2025-01-01", "late", [(9, "A", 7)])
+    late = project.dbt("build")
+    assert "1 built, 0 dropped, 2 unchanged, 1 recomputed to the same bytes, 3 rows" in late
+    incremental = project.pipeline.hashes()
+    project.dbt("build", "--full-refresh")
+    assert project.pipeline.hashes() == incremental
+
+
+def test_a_build_killed_after_any_partition_continues_to_the_same_bytes(local: Project) -> None:
+    for after in (1, 4, 7, 11):
+        local.dbt("run", expect=9, TICKLAKE_DIE_AFTER=str(after))
+        local.pipeline.land("x", "2025-01-02", f"more{after}", [(after, "D", after)])
+    local.dbt("build")
+    incremental = local.pipeline.hashes()
+    assert incremental
+    assert not local.lake.storage.find("_staging")
+    local.pipeline.forget()
+    local.dbt("build")
+    assert local.pipeline.hashes() == incremental
+
+
+def test_a_plan_says_what_and_why_and_does_nothing(local: Project) -> None:
+    plan = local.plan()
+    assert "compacted/ticks: 2 to build, 0 to drop, 0 unchanged" in plan
+    assert "build exchange=x/date=2025-01-01  (missing)" in plan
+    assert not local.pipeline.hashes()
+    local.dbt("seed")
+    local.dbt("run")
+    assert "to build" in local.plan()
+    assert all(": 0 to build" in line for line in local.plan().splitlines())
+    local.pipeline.land("x", "2025-01-02", "a", [(1, "A", 5)])
+    path = next(path for path in local.pipeline.hashes() if "ticks/" in path and "-01-01" in path)
+    local.lake.storage.write(path, b"not Parquet")
+    plan = local.plan("--vars", "{factor: 3}")
+    assert "build exchange=x/date=2025-01-02  (input changed)" in plan
+    assert "build exchange=x/date=2025-01-01  (damaged: data.parquet has 11 bytes" in plan
+    assert "build exchange=x/symbol=A/date=2025-01-01  (code changed)" in plan
+    local.pipeline.remove("x", "2025-01-01", "a")
+    assert "drop  exchange=x/symbol=A/date=2025-01-01  (its inputs are gone)" in local.plan()
+
+
+def test_vars_narrow_a_build_to_days_exchanges_and_symbols(local: Project) -> None:
+    local.pipeline.land("y", "2025-01-01", "a", [(1, "A", 1)])
+    local.dbt("build", "--vars", "{from: 2025-01-01, to: 2025-01-01, exchanges: [x], symbols: [A]}")
+    built = local.pipeline.hashes()
+    assert built
+    assert all("exchange=x" in path and "date=2025-01-01" in path for path in built)
+    assert {path for path in built if "/steps/" in path} == {
+        "compacted/steps/exchange=x/symbol=A/date=2025-01-01/data.parquet"
+    }
+    assert "stale outside the selection" in local.dbt(
+        "run", "--vars", "{from: 2025-01-02}", "-s", "ticks"
+    )
+    local.dbt("build")
+    whole = local.pipeline.hashes()
+    assert built.items() - whole.items() == {
+        item for item in built.items() if "/totals/" in item[0]
+    }  # a later day closes the one that was built alone
+
+
+def test_changed_code_rebuilds_what_it_makes(local: Project) -> None:
+    local.dbt("build")
+    output = local.dbt("run", "--vars", "{factor: 3}")
+    assert "4 built, 0 dropped, 0 unchanged, 4 rows" in output
+    assert output.count("0 built, 0 dropped") == 3
+
+
+def test_a_test_fails_until_its_data_are_mended_and_then_reads_them_no_more(
+    edited: Callable[[str, str, str], "Project"],
+) -> None:
+    project = edited(
+        "tests/assert_totals_equal_steps.sql", "where steps", "where steps.total > 9 or steps"
+    )
+    project.dbt("build")
+    project.pipeline.land("x", "2025-01-03", "a", [(1, "A", 50)])
+    for _ in range(2):
+        assert "FAIL 1 assert_totals_equal_steps" in project.dbt("build", expect=1)
+    project.pipeline.land("x", "2025-01-03", "a", [(1, "A", 3)])
+    project.dbt("build")
+    checks = "_cache/checks/test.shapes.assert_totals_equal_steps.json"
+    _, units = project.lake.storage.read(checks).split(b"\n")
+    assert len(json.loads(units)) == 3
+
+
+def test_show_compile_and_docs_work_on_lake_models(local: Project) -> None:
+    local.dbt("build")
+    assert "previous" in local.dbt("show", "--select", "steps")
+    assert "read_parquet" not in local.dbt("compile", "--select", "steps")
+    local.dbt("docs", "generate")
+    catalog = json.loads((local.folder / "target" / "catalog.json").read_text())
+    ticks = catalog["nodes"]["model.shapes.ticks"]
+    assert ticks["columns"]["exchange"]["comment"] == "The venue's id, it's here."
+    assert ticks["metadata"]["comment"] == "One row per raw tick."
+    assert "source.shapes.raw.ticks" in catalog["sources"]
+
+
+def test_an_empty_lake_gives_typed_empty_views(tmp_path: Path, lake: Lake) -> None:
+    project = Project(lake, tmp_path)
+    project.dbt("build")
+    if project.lake.root.startswith("s3://"):
+        return
+    assert (
+        project.query("select count(*), typeof(any_value(value)) from compacted.ticks")
+        == [(0, None)]
+        or project.query("describe compacted.ticks")[4][1] == "BIGINT"
+    )
+
+
+def test_the_duckdb_file_can_be_deleted(local: Project) -> None:
+    local.dbt("build")
+    expected = local.query("select * from compacted.steps order by all")
+    (local.folder / "test.duckdb").unlink()
+    output = local.dbt("build")
+    assert output.count("0 built, 0 dropped") == 5
+    assert local.query("select * from compacted.steps order by all") == expected
+
+
+def test_a_dry_run_of_dbt_builds_nothing(local: Project) -> None:
+    local.dbt("build", "--empty")
+    assert not local.pipeline.hashes()
+
+
+@pytest.fixture
+def edited(local: Project, tmp_path: Path) -> Callable[[str, str, str], Project]:
+    """Return a way to change a file of the project, in a copy of it."""
+    import shutil
+
+    copy = tmp_path / "repository" / "tests" / "project"
+    shutil.copytree(PROJECT, copy)
+    shutil.copytree(REPOSITORY / "macros", tmp_path / "repository" / "macros")
+    local.models = copy
+
+    def edit(path: str, old: str, new: str) -> Project:
+        text = (copy / path).read_text()
+        assert old in text
+        (copy / path).write_text(text.replace(old, new))
+        return local
+
+    return edit
+
+
+def test_a_result_that_breaks_its_contract_is_not_published(
+    edited: Callable[[str, str, str], Project],
+) -> None:
+    project = edited("models/steps.sql", "as previous", "as former")
+    output = project.dbt("run", expect=1)
+    assert "previous: BIGINT declared, missing in the result" in output
+    assert "former: not in the YAML declared, BIGINT in the result" in output
+    assert not [path for path in project.pipeline.hashes() if "/steps/" in path]
+
+
+def test_a_row_for_a_partition_that_is_not_computed_is_an_error(
+    edited: Callable[[str, str, str], Project],
+) -> None:
+    project = edited(
+        "models/ticks.sql", "symbol, date, ts_event", "symbol, date + 1 as date, ts_event"
+    )
+    output = project.dbt("build", expect=1)
+    assert "returned a row for exchange=x/date=2025-01-02" in output
+    assert "Take the partition columns from the inputs unchanged." in output
+
+
+def test_a_unit_that_fails_does_not_stop_the_others(
+    edited: Callable[[str, str, str], Project],
+) -> None:
+    project = edited(
+        "models/steps.sql",
+        "value * {{ var('factor') }} as value",
+        "case when date = '2025-01-01' and symbol = 'A' then error('no such day') else value end "
+        "as value",
+    )
+    output = project.dbt("run", expect=1)
+    assert "1 of 4 units of steps could not be built; the others are published." in output
+    assert "exchange=x/symbol=A/date=2025-01-01: " in output
+    assert "no such day" in output
+    assert len([path for path in project.pipeline.hashes() if "/steps/" in path]) == 3
+
+
+def test_a_type_that_parquet_lacks_is_refused(
+    edited: Callable[[str, str, str], Project],
+) -> None:
+    edited(
+        "models/models.yml", "{name: total, data_type: bigint}", "{name: total, data_type: hugeint}"
+    )
+    project = edited("models/totals.sql", "cast(sum(steps.value) as bigint)", "sum(steps.value)")
+    assert "Parquet has no HUGEINT" in project.dbt("build", expect=1)
+
+
+def test_wrong_credentials_say_what_to_do_and_leave_nothing(s3_lake: Lake, tmp_path: Path) -> None:
+    project = Project(s3_lake, tmp_path)
+    land_two_days(project)
+    secret = "a-secret-that-is-wrong"
+    output = project.dbt("build", expect=2, AWS_SECRET_ACCESS_KEY=secret)
+    assert "Check the AWS credentials" in output
+    logged = (tmp_path / "logs" / "dbt.log").read_text()
+    for text in (output, logged):
+        assert secret not in text
+        assert s3_lake.env["AWS_SECRET_ACCESS_KEY"] not in text
+    assert not project.pipeline.hashes()
+    assert {entry.path.split("/")[0] for entry in s3_lake.storage.entries("")} == {"raw"}

@@ -1,0 +1,55 @@
+{#
+    Fills = 2 * trades with both legs + trades with one leg + dust conversions, and there are as many
+    trades as (instant, block, tid) among the fills, for each exchange, symbol and day.
+#}
+with
+
+fills as (
+
+    select
+        exchange,
+        date,
+        symbol,
+        count(*) as fill_count,
+        count_if(tid = 0) as dust_count
+    from {{ lake_ref('fills') }}
+    group by exchange, date, symbol
+
+),
+
+executions as (
+
+    select distinct exchange, date, symbol, ts_event, block_number, tid
+    from {{ lake_ref('fills') }}
+    where tid <> 0
+
+),
+
+execution_counts as (
+
+    select exchange, date, symbol, count(*) as execution_count
+    from executions
+    group by exchange, date, symbol
+
+),
+
+trades as (
+
+    select
+        exchange,
+        date,
+        symbol,
+        count(*) as trade_count,
+        sum(if(leg_count = 2, 2, 1)) as leg_count
+    from {{ lake_ref('trades') }}
+    group by exchange, date, symbol
+
+)
+
+select *
+from fills
+left join execution_counts using (exchange, date, symbol)
+full join trades using (exchange, date, symbol)
+where
+    fill_count is distinct from coalesce(leg_count, 0) + dust_count
+    or coalesce(execution_count, 0) <> coalesce(trade_count, 0)

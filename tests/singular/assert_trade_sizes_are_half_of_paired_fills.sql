@@ -1,0 +1,58 @@
+{#
+    sum(size of the fills of two-legged trades) / 2 = sum(size of those trades), to the last digit,
+    for each exchange, symbol and day; a trade with one leg has the size of that leg.
+#}
+with
+
+executions as (
+
+    select
+        exchange,
+        date,
+        symbol,
+        ts_event,
+        block_number,
+        tid,
+        count(*) as leg_count,
+        sum(size) as size
+    from {{ lake_ref('fills') }}
+    where tid <> 0
+    group by exchange, date, symbol, ts_event, block_number, tid
+
+),
+
+fill_sizes as (
+
+    select
+        exchange,
+        date,
+        symbol,
+        sum(if(leg_count = 2, size, 0)) as paired_size,
+        sum(if(leg_count = 1, size, 0)) as single_size
+    from executions
+    group by exchange, date, symbol
+
+),
+
+trade_sizes as (
+
+    select
+        exchange,
+        date,
+        symbol,
+        sum(if(leg_count = 2, size, 0)) as paired_size,
+        sum(if(leg_count = 1, size, 0)) as single_size
+    from {{ lake_ref('trades') }}
+    group by exchange, date, symbol
+
+)
+
+select
+    *,
+    fill_sizes.paired_size as paired_fill_size,
+    trade_sizes.paired_size as paired_trade_size
+from fill_sizes
+full join trade_sizes using (exchange, date, symbol)
+where
+    fill_sizes.paired_size is distinct from 2 * trade_sizes.paired_size
+    or fill_sizes.single_size is distinct from trade_sizes.single_size

@@ -1,0 +1,44 @@
+"""`ticklake sql`: ask the lake a question."""
+
+import os
+from pathlib import Path
+
+import click
+import duckdb
+
+from ticklake.lake.connection import prepare
+from ticklake.lake.errors import LakeError
+from ticklake.lake.storage import open_storage
+
+
+def lake_root() -> str:
+    """Return where the lake is."""
+    return os.environ.get("LAKE_ROOT") or "./lake"
+
+
+def ask(query: str) -> str:
+    """Return the result of a query on the views that `dbt build` made, as a text table."""
+    storage = open_storage(lake_root())
+    default = "s3.duckdb" if storage.root.startswith("s3://") else "local.duckdb"
+    database = Path(os.environ.get("TICKLAKE_DB") or default)
+    if not database.exists():
+        raise LakeError(f"There is no {database} here yet. `dbt build` makes it.")
+    with duckdb.connect(str(database), read_only=True) as connection:
+        prepare(connection, storage)
+        relation = connection.sql(query)
+        return str(relation) if relation is not None else ""
+
+
+@click.command()
+@click.argument("query")
+def sql(query: str) -> None:
+    """Print the result of QUERY, or of the file that QUERY names.
+
+    Tables are `compacted.fills`, `compacted.trades`, `bars.time_bars`, ...: `show all tables`.
+    """
+    path = Path(query)
+    try:
+        text = path.read_text() if query.endswith(".sql") and path.is_file() else query
+        click.echo(ask(text))
+    except (LakeError, duckdb.Error) as error:
+        raise click.ClickException(str(error)) from None
