@@ -178,7 +178,7 @@ class _Heads:
         _require(bool((closes[counts == 0] == self._ends[counts == 0]).all()))
         filled = counts > 0
         _require(bool((starts[first[filled]] == self._ends[filled]).all()))
-        following = np.append(starts[1:], 0)
+        following = np.append(starts, 0)[1:]
         ends = following - 2
         is_last = np.zeros(len(starts), bool)
         is_last[after[filled] - 1] = True

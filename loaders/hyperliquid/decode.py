@@ -31,7 +31,6 @@ class Chunk:
 
     text: bytes
     offset: int
-    line_number: int
 
 
 def chunks(stream: BinaryIO, size: int = CHUNK_SIZE) -> Iterator[Chunk]:
@@ -43,7 +42,7 @@ def chunks(stream: BinaryIO, size: int = CHUNK_SIZE) -> Iterator[Chunk]:
     frames = _Frames(stream)
     rest = b""
     wanted = size
-    offset = line_number = 0
+    offset = 0
     while True:
         text = frames.read(wanted - len(rest), after=rest)
         ended = len(text) < wanted
@@ -57,9 +56,8 @@ def chunks(stream: BinaryIO, size: int = CHUNK_SIZE) -> Iterator[Chunk]:
         if ended and not _ends_whole(text):
             raise frames.broken("LINE_TRUNCATED", "the last line is cut off")
         if text:
-            yield Chunk(text, offset, line_number)
+            yield Chunk(text, offset)
             offset += cut
-            line_number += text.count(b"\n")
         if ended:
             return
         wanted = size if len(rest) < size else 2 * len(rest)

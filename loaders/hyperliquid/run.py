@@ -8,8 +8,6 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, 
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from datetime import date
-from multiprocessing import forkserver
-from multiprocessing.context import BaseContext
 
 from loaders.hyperliquid.archive import HourObject, objects_between
 from loaders.hyperliquid.job import SOURCE_NAME, Job, Outcome, perform
@@ -96,9 +94,6 @@ def land(request: Request, report: Report) -> Summary:
     Raises LakeError, before anything is written, where the lake or the source cannot be reached.
     """
     began = time.monotonic()
-    if request.workers > 1:
-        _context()
-        forkserver.ensure_running()  # it imports while we look what there is to do
     storage = open_storage(request.root)
     storage.sweep()
     hours = list(objects_between(request.start, request.end))
@@ -168,7 +163,9 @@ def _perform(jobs: Sequence[Job], workers: int) -> Iterable[Outcome]:
     if workers <= 1:
         yield from map(perform, jobs)
         return
-    with ProcessPoolExecutor(workers, mp_context=_context()) as pool:
+    # A fresh interpreter a process: a fork would copy the locks of threads that it does not have.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
         futures = {pool.submit(perform, job): job for job in jobs}
         try:
             for future in as_completed(futures):
@@ -176,17 +173,6 @@ def _perform(jobs: Sequence[Job], workers: int) -> Iterable[Outcome]:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def _context() -> BaseContext:
-    """Return how worker processes are made: forked from a server that has no threads.
-
-    A fork of this process would copy the locks of its threads, and a fresh interpreter for each
-    worker would import everything once more.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["loaders.hyperliquid.landing"])
-    return context
 
 
 def _result(future: Future[Outcome], job: Job) -> Outcome:

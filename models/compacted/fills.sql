@@ -117,9 +117,9 @@ fills as (
         hash,
         builder,
         twapId as twap_id,
-        liquidation.liquidatedUser as liquidated_user,
-        {{ exact_decimal('liquidation.markPx') }} as liquidation_mark_price,
-        liquidation.method as liquidation_method,
+        struct_extract(liquidation, 'liquidatedUser') as liquidated_user,
+        {{ exact_decimal("struct_extract(liquidation, 'markPx')") }} as liquidation_mark_price,
+        struct_extract(liquidation, 'method') as liquidation_method,
         local_time,
         extra
     from raw_fills

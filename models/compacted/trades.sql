@@ -41,7 +41,7 @@ led as (
     from legs
     window legs_of_trade as (
         partition by exchange, symbol, date, ts_event, block_number, tid
-        order by is_taker desc, event_index, user, side
+        order by not is_taker, event_index, user, side
         rows between unbounded preceding and unbounded following
     )
 
@@ -55,7 +55,7 @@ trades as (
         date,
         row_number() over (
             partition by exchange, symbol, date
-            order by ts_event, block_number, event_index, tid
+            order by ts_event, block_number nulls first, event_index, tid
         ) as trade_seq,
         ts_event,
         cast(null as timestamptz) as ts_capture,

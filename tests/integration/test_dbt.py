@@ -177,7 +177,7 @@ def test_a_test_fails_until_its_data_are_mended_and_then_reads_them_no_more(
 
 def test_show_compile_and_docs_work_on_lake_models(local: Project) -> None:
     local.dbt("build")
-    assert "previous" in local.dbt("show", "--select", "steps")
+    assert "previous" in local.dbt("show", "--select", "steps", "--output", "json")
     assert "read_parquet" not in local.dbt("compile", "--select", "steps")
     local.dbt("docs", "generate")
     catalog = json.loads((local.folder / "target" / "catalog.json").read_text())

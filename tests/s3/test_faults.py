@@ -169,7 +169,7 @@ def test_an_upload_in_parts_survives_a_fault_that_passes(
     assert _faults(faulty_s3).count(fault) == times
     assert entry == faulty_s3.storage.find("a")
     assert faulty_s3.storage.read("a") == data
-    assert faulty_s3.storage.sweep(("",)) == (request_ == "uploads" and fault == "lose")
+    assert faulty_s3.storage.sweep(("",)) == 0, "nothing was left to sweep"
 
 
 @pytest.mark.parametrize("request_", [r"partNumber=2", r"uploadId=[^&]*$"])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.conftest import BUCKET, Lake
 from tests.s3.server import S3Server
@@ -120,6 +121,33 @@ def test_an_upload_that_fails_half_way_leaves_the_old_object_and_no_parts(
     assert sent == [1]
     assert _unfinished(storage) == []
     assert storage.read("a") == b"old"
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("is_done", [True, False])
+def test_an_upload_that_is_gone_when_it_is_completed_again_counts_only_when_it_was_done(
+    storage: S3Storage, monkeypatch: pytest.MonkeyPatch, is_done: bool
+) -> None:
+    """AWS forgets an upload when it is done; Ceph 16 takes the second completion for the first."""
+    data = os.urandom(7 * MIB)
+    storage.write("a", data[:-1])
+    complete = storage.client.complete_multipart_upload
+
+    def complete_and_lose_the_answer(**request: Any) -> Any:
+        if is_done:
+            complete(**request)
+        gone = {"Error": {"Code": "NoSuchUpload"}, "ResponseMetadata": {"HTTPStatusCode": 404}}
+        raise ClientError(gone, "CompleteMultipartUpload")
+
+    monkeypatch.setattr(storage.client, "complete_multipart_upload", complete_and_lose_the_answer)
+    if is_done:
+        assert _publish(storage, "a", data) == storage.find("a")
+        assert storage.read("a") == data
+    else:
+        with pytest.raises(LakeError, match="NoSuchUpload"):
+            _publish(storage, "a", data)
+        assert storage.read("a") == data[:-1]
+    assert _unfinished(storage) == []
 
 
 # Sweeping

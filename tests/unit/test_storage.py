@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Lake
+from tests.s3.launch import uses_rgw
 from ticklake.lake.errors import LakeError
 from ticklake.lake.paths import partition_path
-from ticklake.lake.storage import LocalStorage, Storage, open_storage
+from ticklake.lake.storage import LocalStorage, S3Storage, Storage, open_storage
 
 SYMBOLS = [
     "BTCUSDT",
@@ -173,6 +174,13 @@ def test_a_reader_sees_the_old_bytes_or_the_new_ones(lake: Lake) -> None:
     assert len(seen) > 1, "the reader never met the writer"
 
 
+@pytest.fixture
+def atomic_create(lake: Lake) -> None:
+    if isinstance(lake.storage, S3Storage) and not uses_rgw():
+        pytest.skip("moto looks and then puts: now and then two of twelve win")
+
+
+@pytest.mark.usefixtures("atomic_create")
 def test_one_of_twelve_threads_creates_an_object(lake: Lake) -> None:
     for data in ([b"same"] * 12, [f"from {number}".encode() for number in range(12)]):
         path = f"_lease/{data[-1].decode()}"
@@ -188,6 +196,7 @@ def test_one_of_twelve_threads_creates_an_object(lake: Lake) -> None:
         assert lake.storage.read(path) == data[won.index(True)]
 
 
+@pytest.mark.usefixtures("atomic_create")
 def test_one_of_twelve_processes_creates_an_object(lake: Lake) -> None:
     lake.storage.write("other", b"")  # so that children inherit connections that are in use
     fork = multiprocessing.get_context("fork")

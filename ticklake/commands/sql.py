@@ -1,6 +1,8 @@
 """`ticklake sql`: ask the lake a question."""
 
 import os
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import click
@@ -9,6 +11,8 @@ import duckdb
 from ticklake.lake.connection import prepare
 from ticklake.lake.errors import LakeError
 from ticklake.lake.storage import open_storage
+
+WIDTH = 180
 
 
 def lake_root() -> str:
@@ -26,7 +30,10 @@ def ask(query: str) -> str:
     with duckdb.connect(str(database), read_only=True) as connection:
         prepare(connection, storage)
         relation = connection.sql(query)
-        return str(relation) if relation is not None else ""
+        with redirect_stdout(StringIO()) as text:
+            if relation is not None:
+                relation.show(max_width=WIDTH)
+        return text.getvalue()
 
 
 @click.command()
@@ -39,6 +46,6 @@ def sql(query: str) -> None:
     path = Path(query)
     try:
         text = path.read_text() if query.endswith(".sql") and path.is_file() else query
-        click.echo(ask(text))
+        click.echo(ask(text), nl=False)
     except (LakeError, duckdb.Error) as error:
         raise click.ClickException(str(error)) from None

@@ -9,7 +9,7 @@ from ticklake.lake.connection import prepare, refresh_secret
 from ticklake.lake.storage import open_storage
 
 
-class Plugin(BasePlugin):  # type: ignore[misc]
+class Plugin(BasePlugin):
     """Configured with `lake_root`: a folder, or `s3://bucket/prefix`."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:

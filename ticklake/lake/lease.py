@@ -83,7 +83,10 @@ class Lease:
             try:
                 newest = _leases(self._storage)[-1:]
                 if newest != [path]:
-                    self.lost = f"The lease {path} was taken over by another writer."
+                    self.lost = (
+                        f"{self._storage.url(path)} was taken over by another writer, so this one "
+                        "stops. What it has published is kept; run it again when the other is done."
+                    )
                     return
                 self._storage.write(path, self._content())
             except LakeError:

@@ -22,7 +22,7 @@ from ticklake.lake.building import (
 from ticklake.lake.checks import Check
 from ticklake.lake.code import code_fingerprint
 from ticklake.lake.errors import LakeError
-from ticklake.lake.paths import Key
+from ticklake.lake.paths import Key, partition_path
 from ticklake.lake.planning import TO_BE_BUILT, Plan, Selection, Unit, plan_table, units_of
 from ticklake.lake.session import Session, close_session, session_of
 from ticklake.lake.tables import Partition, fingerprint
@@ -155,9 +155,11 @@ def _run(
         message = f"{len(plan.dirty)} units to build, {len(plan.dropped)} partitions to drop"
         session.results[model.name] = {"message": message, "rows": 0, "is_plan": True}
         return
+    for path in table.empty_units.keys() - {partition_path(model.unit_by, key) for key in units}:
+        del table.empty_units[path]
     if spec["is_dry_run"]:  # dbt's --empty: everything but building
         plan = Plan(unchanged=len(table.published))
-    report = build(connection, model, table, plan, compute, code, _death_after(session))
+    report = build(connection, model, table, plan, compute, code, _after_partition(session))
     session.results[model.name] = {
         "message": str(report),
         "rows": report.rows,
@@ -277,13 +279,14 @@ def _selection(values: Mapping[str, Any]) -> Selection:
     )
 
 
-def _death_after(session: Session) -> Callable[[], None]:
-    """Return what runs after each partition: nothing, or the sudden end that a test asked for."""
+def _after_partition(session: Session) -> Callable[[], None]:
+    """Return what runs after each partition: a look at the lease, and the end a test asked for."""
     limit = os.environ.get(DIE_AFTER)
 
-    def die() -> None:
+    def after_partition() -> None:
+        session.hold_lease()
         session.partitions_published += 1
         if limit is not None and session.partitions_published >= int(limit):
             os._exit(9)
 
-    return die
+    return after_partition

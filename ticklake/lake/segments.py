@@ -19,7 +19,8 @@ _DAY_US: Final = 86_400_000_000
 class SegmentWriter:
     """Writes rows to one local Parquet file for each date of their `ts_event`, in arrival order.
 
-    The bytes depend on the rows alone, not on the batches in which they came.
+    The bytes depend on the rows and on how they were cut into batches, and on nothing else: a loader
+    that cuts its source in the same places every time writes the same file every time.
     """
 
     def __init__(self, folder: Path, schema: pa.Schema, dictionary: Sequence[str]) -> None:
@@ -46,7 +47,7 @@ class SegmentWriter:
 
 
 class _DayFile:
-    """The Parquet file of one date, written in row groups of exactly ROW_GROUP rows."""
+    """The Parquet file of one date, written in row groups of ROW_GROUP rows or a few more."""
 
     def __init__(self, file: Path, schema: pa.Schema, dictionary: list[str]) -> None:
         self._file = file
@@ -65,25 +66,22 @@ class _DayFile:
     def append(self, table: pa.Table) -> None:
         self._waiting.append(table)
         self._waiting_rows += table.num_rows
-        while self._waiting_rows >= ROW_GROUP:
-            self._write(ROW_GROUP)
+        if self._waiting_rows >= ROW_GROUP:
+            self._write()
 
     def finish(self, day: date) -> StagedSegment:
         if self._waiting_rows:
-            self._write(self._waiting_rows)
+            self._write()
         self._writer.close()
         with self._file.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         return StagedSegment(day, self._file, self._rows, self._file.stat().st_size, sha256)
 
-    def _write(self, rows: int) -> None:
-        # One chunk a column: where pages are cut must not depend on the batches.
-        waiting = pa.concat_tables(self._waiting)
-        self._writer.write_table(waiting.slice(0, rows).combine_chunks(), row_group_size=rows)
-        rest = waiting.slice(rows)
-        self._waiting = [rest] if rest.num_rows else []
-        self._waiting_rows -= rows
-        self._rows += rows
+    def _write(self) -> None:
+        self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=self._waiting_rows)
+        self._rows += self._waiting_rows
+        self._waiting.clear()
+        self._waiting_rows = 0
 
 
 def _date(day: int) -> date:

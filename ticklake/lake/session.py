@@ -1,6 +1,7 @@
 """What one dbt invocation knows of the lake: scanned tables, the lease, results for Jinja."""
 
 import atexit
+import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any
 
 from ticklake.lake.building import InputSpec, ModelSpec
 from ticklake.lake.checks import Check
+from ticklake.lake.errors import LakeError
 from ticklake.lake.lease import Lease
 from ticklake.lake.paths import Key
 from ticklake.lake.planning import Input, Plan
@@ -34,14 +36,16 @@ class Session:
     _tables: dict[str, LakeTable] = field(default_factory=dict)
     _raw: dict[str, dict[Key, Partition]] = field(default_factory=dict)
     _lease: Lease | None = None
+    _lock: threading.RLock = field(default_factory=threading.RLock)
     _resources: ExitStack = field(default_factory=ExitStack)
     _scratch: Path | None = None
 
     def lake_table(self, location: str, columns: Sequence[str]) -> LakeTable:
         """Return a table that ticklake builds; it is scanned once an invocation."""
-        if location not in self._tables:
-            self._tables[location] = LakeTable(self.storage, location, columns)
-        return self._tables[location]
+        with self._lock:
+            if location not in self._tables:
+                self._tables[location] = LakeTable(self.storage, location, columns)
+            return self._tables[location]
 
     def input(self, spec: InputSpec) -> Input:
         """Return what is in the lake of one input."""
@@ -56,12 +60,18 @@ class Session:
         return Input(spec.name, spec.partition_by, partitions, spec.lookback)
 
     def hold_lease(self) -> None:
-        """Become the one writer; the first call also clears what killed runs left behind."""
-        if self._lease is None:
-            lease = Lease(self.storage, "dbt")
-            lease.acquire()
-            self._lease = lease
-            self.storage.sweep(LAYERS)
+        """Become the one writer, and stay it. Raises LakeError where another has taken over.
+
+        The first call also clears what killed runs left behind.
+        """
+        with self._lock:
+            if self._lease is None:
+                lease = Lease(self.storage, "dbt")
+                lease.acquire()
+                self._lease = lease
+                self.storage.sweep(LAYERS)
+        if self._lease.lost:
+            raise LakeError(self._lease.lost)
 
     @property
     def scratch(self) -> Path:

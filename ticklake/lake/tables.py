@@ -216,8 +216,11 @@ class LakeTable:
 
 def sha256_of(storage: Storage, path: str) -> str:
     """Return the SHA-256 of an object, read as a stream."""
+    digest = hashlib.sha256()
     with storage.open(path) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        while data := stream.read(1 << 20):
+            digest.update(data)
+    return digest.hexdigest()
 
 
 def fingerprint(content: Any) -> str:

@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -88,8 +88,6 @@ class LocalStorage:
             try:  # unlike a rename, a link refuses to replace
                 _into_folder(target, lambda: os.link(staged, target))
             except FileExistsError:
-                if not target.exists():  # it is a folder's name that is taken, by a file
-                    raise
                 return False
         return True
 
@@ -152,5 +150,7 @@ def _make_folder(folder: Path) -> None:
         missing.append(folder)
         folder = folder.parent
     for made in reversed(missing):
-        made.mkdir(exist_ok=True)
+        # Not exist_ok, which fails when the folder is there first and then tidied away.
+        with suppress(FileExistsError):
+            made.mkdir()
         _make_durable(made.parent)

@@ -1,0 +1,221 @@
+"""The real project: source files in, tables out."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import lz4.frame
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import Lake
+from ticklake.lake.connection import prepare
+from ticklake.lake.storage import open_storage
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+TABLES = 4
+
+
+class Operator:
+    """Runs commands as an operator does, on one lake, each in a process of its own."""
+
+    def __init__(self, root: str, env: dict[str, str], folder: Path) -> None:
+        self.root, self.folder = root, folder
+        self.database = folder / "test.duckdb"
+        self.env = {
+            **os.environ,
+            **env,
+            "LAKE_ROOT": root,
+            "TICKLAKE_DB": str(self.database),
+            "DBT_TARGET_PATH": str(folder / "target"),
+            "DBT_LOG_PATH": str(folder / "logs"),
+        }
+        self.storage = open_storage(root)
+
+    def run(self, *command: str, expect: int = 0, **env: str) -> str:
+        result = subprocess.run(
+            [str(BIN / command[0]), *command[1:]],
+            cwd=REPOSITORY,
+            env={**self.env, **env},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        output = result.stdout + result.stderr
+        assert result.returncode == expect, output
+        return output
+
+    def land(self, source: Path, *options: str, expect: int = 0) -> str:
+        days = ("--start", "20250801", "--end", "20250801")
+        return self.run(
+            "ticklake", "land", "hyperliquid", "--source", str(source), *days, *options,
+            "--workers", "1", expect=expect,
+        )  # fmt: skip
+
+    def build(self, *options: str, expect: int = 0, **env: str) -> str:
+        return self.run("dbt", "--no-use-colors", "build", *options, expect=expect, **env)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.database), read_only=True) as connection:
+            prepare(connection, self.storage)
+            return connection.execute(sql).fetchall()
+
+    def hashes(self) -> dict[str, str]:
+        return {
+            entry.path: hashlib.sha256(self.storage.read(entry.path)).hexdigest()
+            for entry in self.storage.entries("")
+            if entry.path.endswith("/data.parquet")
+        }
+
+
+@pytest.fixture
+def operator(lake: Lake, tmp_path: Path) -> Operator:
+    return Operator(lake.root, lake.env, tmp_path)
+
+
+def sample(folder: Path, seed: int = 1, fills: int = 60) -> Path:
+    command = [str(BIN / "ticklake"), "sample", "--days", "1", "--seed", str(seed)]
+    subprocess.run([*command, "--fills-per-hour", str(fills), str(folder)], check=True)
+    return folder
+
+
+def hour(source: Path, number: int) -> Path:
+    return source / f"node_fills_by_block/hourly/20250801/{number}.lz4"
+
+
+def test_sample_files_become_tables_on_any_lake_and_a_second_build_does_nothing(
+    operator: Operator, tmp_path: Path
+) -> None:
+    source = sample(tmp_path / "source")
+    assert "24 landed, 0 skipped, 0 quarantined, 0 missing" in operator.land(source)
+    operator.build()
+    again = operator.build()
+    assert again.count("0 built, 0 dropped") == TABLES
+    assert "recomputed" not in again
+    assert operator.query(
+        "select count(*) > 0, bool_and(is_complete or date = '2025-08-01') from bars.time_bars"
+    ) == [(True, True)]
+    assert operator.query(
+        "select count(*) from bars.time_bars where date = '2025-07-31' and not is_complete"
+    ) == [(0,)]
+    (fills,) = operator.query("select count(*) from compacted.fills")[0]
+    assert fills == operator.query("select count(*) from raw.fills")[0][0]
+
+
+def test_the_real_hour_gives_the_counts_known_by_hand(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(shared_data / "hl-mainnet-node-data", source)
+    os.chmod(hour(source, 0), 0o644)
+    operator = Operator(str(tmp_path / "lake"), {}, tmp_path)
+    assert "1,014 fills" in operator.land(source)
+    operator.build()
+    fills = "select count(*), count_if(date = '2025-07-31'), count_if(tid = 0) from compacted.fills"
+    assert operator.query(fills) == [(1014, 12, 712)]
+    assert operator.query("select count(*), count_if(leg_count = 2) from compacted.trades") == [
+        (151, 151)
+    ]
+    traded = operator.query(
+        "select date, symbol, sum(volume) from bars.time_bars where bar_seconds = 60 group by all"
+    )
+    assert {(str(date), symbol): volume for date, symbol, volume in traded} == taken(
+        hour(source, 0)
+    )
+    assert operator.query("select distinct date, is_complete from bars.time_bars order by 1") == [
+        (date(2025, 7, 31), True),
+        (date(2025, 8, 1), False),
+    ]
+    os.utime(hour(source, 0))  # touched: landed again, to the same bytes
+    assert "1 landed" in operator.land(source)
+    again = operator.build()
+    assert again.count("0 built, 0 dropped") == TABLES
+    assert "recomputed" not in again
+
+
+def taken(path: Path) -> dict[tuple[str, str], Decimal]:
+    """Add up the taker legs of an hour file by day and coin, the slow and obvious way."""
+    volumes: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for line in lz4.frame.open(path).read().splitlines():
+        for _, fill in json.loads(line)["events"]:
+            if fill["crossed"] and fill["tid"]:
+                day = datetime.fromtimestamp(fill["time"] // 1000, UTC).date()
+                volumes[str(day), fill["coin"]] += Decimal(fill["sz"])
+    return dict(volumes)
+
+
+ACTIONS = st.lists(
+    st.sampled_from(["land more", "land changed", "delete", "kill", "build", "other bars"]),
+    min_size=3,
+    max_size=5,
+)
+
+
+@settings(
+    max_examples=3,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(actions=ACTIONS, seed=st.integers(1, 9))
+def test_whatever_happened_a_build_equals_a_full_refresh(
+    actions: list[str], seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("history")
+    operator = Operator(str(folder / "lake"), {}, folder)
+    archive, changed = (
+        sample(folder / "archive", seed, 20),
+        sample(folder / "changed", seed + 1, 20),
+    )
+    source = folder / "source"
+    hour(source, 0).parent.mkdir(parents=True)
+    landed = 0
+
+    def land_more() -> None:
+        nonlocal landed
+        for number in range(landed, min(landed + 2, 24)):
+            shutil.copy(hour(archive, number), hour(source, number))
+        landed = min(landed + 2, 24)
+        operator.land(source)
+
+    def land_changed() -> None:
+        shutil.copy(hour(changed, 0), hour(source, 0))
+        operator.land(source)
+
+    def delete() -> None:
+        segments = sorted(entry.path for entry in operator.storage.entries("raw/fills"))
+        operator.storage.delete(segments[seed % len(segments)])
+
+    steps = {
+        "land more": land_more,
+        "land changed": land_changed,
+        "delete": delete,
+        "kill": lambda: (
+            operator.run("dbt", "run", expect=9, TICKLAKE_DIE_AFTER=str(1 + seed % 7))
+            if not operator.hashes()
+            else operator.run("dbt", "run", "--full-refresh", expect=9, TICKLAKE_DIE_AFTER="3")
+        ),
+        "build": lambda: operator.run("dbt", "run"),
+        "other bars": lambda: operator.run("dbt", "run", "--vars", "{bar_seconds: [60]}"),
+    }
+    land_more()
+    for action in actions:
+        steps[action]()
+    operator.build()
+    incremental = operator.hashes()
+    for layer in ("compacted", "bars", "marts", "_cache"):
+        shutil.rmtree(folder / "lake" / layer)
+    operator.build("--full-refresh")
+    assert operator.hashes() == incremental
