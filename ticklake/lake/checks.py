@@ -6,42 +6,49 @@ passed are not read again until their bytes or the test change. What passed is r
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ticklake.lake.paths import Key, partition_path
-from ticklake.lake.planning import Unit
+from ticklake.lake.planning import Input, Unit, units_of
 from ticklake.lake.storage import Storage
 from ticklake.lake.tables import CACHE, fingerprint
+
+
+class Tested:
+    """The units of some tables that a test reads together, with a mark of the content of each."""
+
+    def __init__(self, inputs: Sequence[Input]) -> None:
+        first, *others = inputs
+        unit_by = [
+            column for column in first.columns if all(column in other.columns for other in others)
+        ]
+        self.units: dict[Key, Unit] = units_of(inputs, unit_by, code="")
+        self.marks = {
+            partition_path(unit_by, key): unit.fingerprint[:32] for key, unit in self.units.items()
+        }
+        self.mark_of_all = fingerprint(self.marks)
 
 
 class Check:
     """One test and the units it passed on."""
 
-    def __init__(
-        self,
-        storage: Storage,
-        name: str,
-        code: str,
-        unit_by: tuple[str, ...],
-        units: Mapping[Key, Unit],
-    ) -> None:
-        self._storage, self._code = storage, code
+    def __init__(self, storage: Storage, name: str, code: str, tested: Tested) -> None:
+        self._storage, self._code, self._tested = storage, code, tested
         self._path = f"{CACHE}/checks/{name}.json"
-        self._now = {
-            partition_path(unit_by, key): unit.fingerprint[:32] for key, unit in units.items()
-        }
         passed = self._passed()
         self.unverified = [
             unit
-            for (path, mark), unit in zip(self._now.items(), units.values(), strict=True)
+            for (path, mark), unit in zip(
+                tested.marks.items(), tested.units.values(), strict=True
+            )
             if passed.get(path) != mark
-        ]
+        ]  # fmt: skip
 
     def passed(self) -> None:
         """Remember that the test passed on all units."""
         if self.unverified:
-            header = json.dumps({"code": self._code, "all": fingerprint(self._now)})
-            content = f"{header}\n{json.dumps(self._now)}"
+            header = json.dumps({"code": self._code, "all": self._tested.mark_of_all})
+            content = f"{header}\n{json.dumps(self._tested.marks)}"
             self._storage.write(self._path, content.encode())
 
     def _passed(self) -> Mapping[str, str]:
@@ -50,8 +57,8 @@ class Check:
             stored = json.loads(header)
             if stored["code"] != self._code:
                 return {}
-            if stored["all"] == fingerprint(self._now):
-                return self._now
+            if stored["all"] == self._tested.mark_of_all:
+                return self._tested.marks
             found: dict[str, str] = json.loads(units)
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return {}

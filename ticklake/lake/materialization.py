@@ -19,7 +19,7 @@ from ticklake.lake.building import (
     input_files,
     set_files,
 )
-from ticklake.lake.checks import Check
+from ticklake.lake.checks import Check, Tested
 from ticklake.lake.code import code_fingerprint
 from ticklake.lake.errors import LakeError
 from ticklake.lake.paths import Key, partition_path
@@ -78,17 +78,13 @@ def _begin_check(
 ) -> Any:
     """Plan a test like a model: it has to read the units that it has not passed on yet."""
     specs = [_input(item) for item in inputs]
-    unit_by = tuple(
-        column
-        for column in specs[0].partition_by
-        if all(column in item.partition_by for item in specs)
+    locations = tuple(item.location for item in specs)
+    if locations not in session.tested:
+        session.tested[locations] = Tested([session.input(item) for item in specs])
+    check = Check(session.storage, test, fingerprint(sql), session.tested[locations])
+    files = input_files(
+        session.memory, specs, check.unverified, session.storage.url, session.scratch
     )
-    units = units_of([session.input(item) for item in specs], unit_by, code="")
-    check = Check(session.storage, test, fingerprint(sql), unit_by, units)
-    with duckdb.connect() as connection:
-        files = input_files(
-            connection, specs, check.unverified, session.storage.url, session.scratch
-        )
     session.checks[test] = (check, files)
     return {"inputs": list(files), "units": len(check.unverified)}
 
@@ -136,6 +132,7 @@ def _run(
     is_plan_only = bool(os.environ.get(PLAN_ONLY))
     if not is_plan_only:
         session.hold_lease()
+    session.tested.clear()
     table = session.lake_table(model.location, model.partition_by)
     inputs = [session.input(item) for item in model.inputs]
     units = units_of(inputs, model.unit_by, code, model.closed_by)

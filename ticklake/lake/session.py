@@ -5,11 +5,14 @@ import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from ticklake.lake.building import InputSpec, ModelSpec
-from ticklake.lake.checks import Check
+from ticklake.lake.checks import Check, Tested
 from ticklake.lake.errors import LakeError
 from ticklake.lake.lease import Lease
 from ticklake.lake.paths import Key
@@ -30,6 +33,8 @@ class Session:
     plans: dict[str, tuple[ModelSpec, Plan]] = field(default_factory=dict)
     """Model name -> the model and its plan, in the order of the run."""
     checks: dict[str, tuple[Check, dict[str, list[str]]]] = field(default_factory=dict)
+    tested: dict[tuple[str, ...], Tested] = field(default_factory=dict)
+    """Locations of tables -> their units, for the tests that read just these."""
     pending: dict[str, dict[Key, Partition]] = field(default_factory=dict)
     """Location -> partitions that a plan would build; only when nothing is built."""
     partitions_published: int = 0
@@ -72,6 +77,11 @@ class Session:
                 self.storage.sweep(LAYERS)
         if self._lease.lost:
             raise LakeError(self._lease.lost)
+
+    @cached_property
+    def memory(self) -> duckdb.DuckDBPyConnection:
+        """A DuckDB of its own: what dbt's connection asks for cannot be answered with it."""
+        return duckdb.connect()
 
     @property
     def scratch(self) -> Path:
