@@ -1,5 +1,7 @@
 """The `ticklake` command."""
 
+from typing import Any
+
 import click
 
 from ticklake.commands.demo import demo
@@ -8,9 +10,20 @@ from ticklake.commands.plan import plan
 from ticklake.commands.sample import sample
 from ticklake.commands.sql import sql
 from ticklake.commands.unlock import unlock
+from ticklake.lake.errors import LakeError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Shows an error that is meant for people as a message, with exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LakeError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="ticklake")
 def main() -> None:
     """Build a lakehouse of market microstructure: land source data, then run `dbt build`."""

@@ -45,6 +45,18 @@ by_token as (
 
 ),
 
+numbered as (
+
+    select
+        *,
+        row_number() over (
+            partition by exchange, date, user, symbol order by fee_token nulls last
+        ) as token_number,
+        struct_pack(token := fee_token, fee := fee) as token_fee
+    from by_token
+
+),
+
 wallets as (
 
     select
@@ -57,15 +69,42 @@ wallets as (
         cast(sum(maker_fill_count) as bigint) as maker_fill_count,
         cast(sum(taker_fill_count) as bigint) as taker_fill_count,
         cast(sum(dust_fill_count) as bigint) as dust_fill_count,
-        {# Fees in different tokens are different things: never one sum. #}
-        map_from_entries(
-            list(struct_pack(token := fee_token, fee := fee) order by fee_token)
-            filter (where fee_token is not null)
-        ) as fees,
+        min(fee_token) as first_token,
+        sum(fee) filter (where token_number = 1) as first_fee,
+        {# Hardly any wallet has these. A list for each would not fit into memory. #}
+        list(token_fee order by fee_token)
+            filter (where token_number > 1 and fee_token is not null) as further_fees,
         sum(closed_pnl) as realized_pnl
-    from by_token
+    from numbered
     group by exchange, date, user, symbol
+
+),
+
+wallet_daily as (
+
+    select
+        exchange,
+        date,
+        user,
+        symbol,
+        maker_notional,
+        taker_notional,
+        maker_fill_count,
+        taker_fill_count,
+        dust_fill_count,
+        {# Fees in different tokens are different things: never one sum. #}
+        case
+            when first_token is not null
+                then map_from_entries(
+                    list_prepend(
+                        struct_pack(token := first_token, fee := first_fee),
+                        coalesce(further_fees, [])
+                    )
+                )
+        end as fees,
+        realized_pnl
+    from wallets
 
 )
 
-select * from wallets
+select * from wallet_daily

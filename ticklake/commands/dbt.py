@@ -17,4 +17,4 @@ def run_dbt(arguments: Sequence[str]) -> None:
     result = dbtRunner().invoke(list(arguments))
     if not result.success:
         why = f": {result.exception}" if result.exception else "; its messages are above."
-        raise LakeError(f"dbt {arguments[0]} did not succeed{why}")
+        raise LakeError(f"dbt did not succeed{why}")

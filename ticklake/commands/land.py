@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from ticklake.commands.dates import DAY
-from ticklake.lake.errors import LakeError
 
 if TYPE_CHECKING:
     from loaders.hyperliquid.job import Outcome
@@ -63,11 +62,8 @@ def hyperliquid(
             raise click.BadParameter("names no coin.", param_hint="--coins")
     root = os.environ.get("LAKE_ROOT") or "./lake"
     request = Request(root, source, start, end, wanted, workers, force)
-    try:
-        with _Progress() as progress:
-            summary = land_hours(request, progress.report)
-    except LakeError as error:
-        raise click.ClickException(str(error)) from None
+    with _Progress() as progress:
+        summary = land_hours(request, progress.report)
     _print_summary(summary, root)
     if not summary.is_good:
         raise SystemExit(1)

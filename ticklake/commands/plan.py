@@ -26,7 +26,7 @@ def plan(show_all: bool, dbt_arguments: tuple[str, ...]) -> None:
     """
     os.environ[PLAN_ONLY] = "1"
     os.environ["TICKLAKE_DB"] = ":memory:"  # the views of the real one stay, and it may be in use
-    run_dbt(["--quiet", "--log-level-file", "none", "run", *dbt_arguments])
+    run_dbt(["--log-level", "none", "--log-level-file", "none", "run", *dbt_arguments])
     session = latest_session()
     for model, planned in session.plans.values() if session else ():
         click.echo(_headline(model, planned))

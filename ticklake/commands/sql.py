@@ -47,5 +47,5 @@ def sql(query: str) -> None:
     try:
         text = path.read_text() if query.endswith(".sql") and path.is_file() else query
         click.echo(ask(text), nl=False)
-    except (LakeError, duckdb.Error) as error:
+    except duckdb.Error as error:
         raise click.ClickException(str(error)) from None
