@@ -33,7 +33,7 @@ lint: setup ## ruff, mypy, sqlfluff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/sqlfluff lint models tests/generic tests/singular
+	$(BIN)/sqlfluff lint models tests/singular analyses
 
 format: setup ## Let ruff and sqlfluff mend what they can
 	$(BIN)/ruff check --fix .

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from ticklake.commands.sql import ask, lake_root
-from ticklake.lake.errors import LakeError
 from ticklake.lake.storage import open_storage
 
 SAMPLE = "./sample"
@@ -27,15 +26,12 @@ def demo() -> None:
     days = ["--start", START, "--end", END]
     _run(["ticklake", "land", "hyperliquid", "--source", SAMPLE, *days], "Objects", "Landed")
     _run(["dbt", "--no-use-colors", "build"], " OK ", "Done.")
-    try:
-        click.secho("\nMade in the lake", bold=True)
-        click.echo(_inventory())
-        click.secho("First queries", bold=True)
-        for path in sorted(QUERIES.glob("*.sql")):
-            query = path.read_text().strip()
-            click.echo(f"\n{query}\n{ask(query)}", nl=False)
-    except LakeError as error:
-        raise click.ClickException(str(error)) from None
+    click.secho("\nMade in the lake", bold=True)
+    click.echo(_inventory())
+    click.secho("\nFirst queries", bold=True)
+    for path in sorted(QUERIES.glob("*.sql")):
+        query = path.read_text().strip()
+        click.echo(f"\n{query}\n{ask(query)}", nl=False)
     click.echo(
         '\nNext: `ticklake sql "from bars.time_bars limit 5"`, or `duckdb local.duckdb`; '
         "`make docs` shows every table and column; README.md tells how to go to S3 and to the "
