@@ -72,8 +72,9 @@ wallets as (
         min(fee_token) as first_token,
         sum(fee) filter (where token_number = 1) as first_fee,
         {# Hardly any wallet has these. A list for each would not fit into memory. #}
-        list(token_fee order by fee_token)
-            filter (where token_number > 1 and fee_token is not null) as further_fees,
+        list(token_fee order by fee_token) filter (
+            where token_number > 1 and fee_token is not null
+        ) as further_fees,
         sum(closed_pnl) as realized_pnl
     from numbered
     group by exchange, date, user, symbol

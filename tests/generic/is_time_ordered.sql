@@ -4,6 +4,15 @@
 #}
 {% test is_time_ordered(model, columns) %}
 
+{% if flags.WHICH not in ('build', 'test') -%}
+
+{# A row has a position only while it is tested, not in `dbt show` or `dbt compile`. #}
+select {{ columns | join(', ') }}
+from {{ model }}
+where false
+
+{%- else -%}
+
 with
 
 stored as (
@@ -38,5 +47,7 @@ where
             previous_{{ column }} is not null, previous_{{ column }}{{ ', ' if not loop.last }}
         {% endfor %}
     )
+
+{%- endif %}
 
 {% endtest %}

@@ -29,6 +29,7 @@ HOUR_MS = 3_600_000
 TABLE = "raw/fills/exchange=hyperliquid"
 NAME = f"node_fills_by_block-{DAY}"
 OBJECT = f"node_fills_by_block/hourly/{DAY}"
+ON_S3 = pytest.mark.parametrize("lake", [pytest.param("s3", marks=pytest.mark.s3)], indirect=True)
 
 
 def fill(time_ms: int, **changes: Any) -> list[Any]:
@@ -415,9 +416,8 @@ def test_wrong_usage_is_told_apart(land: Land, mirror: Mirror) -> None:
     assert "There is no directory" in missing.output
 
 
+@ON_S3
 def test_an_s3_source_reads_as_a_directory_does(lake: Lake, land: Land, mirror: Mirror) -> None:
-    if not lake.root.startswith("s3://"):
-        pytest.skip("the source is in the bucket of the lake, and this lake has none")
     mirror.put_hours(2)
     for file in sorted(mirror.root.rglob("*.lz4")):
         path = f"mirror/{file.relative_to(mirror.root)}"
@@ -445,11 +445,10 @@ def test_a_web_server_is_a_source_and_a_404_a_missing_hour(
     assert len(rows(lake)) == 6
 
 
+@ON_S3
 def test_wrong_credentials_are_one_clear_error_and_leave_nothing(
     lake: Lake, mirror: Mirror
 ) -> None:
-    if not lake.root.startswith("s3://"):
-        pytest.skip("a local folder has no credentials")
     mirror.put_hours(2)
     secret = "not-the-secret-of-this-lake"
     env = {**os.environ, **lake.env, "AWS_SECRET_ACCESS_KEY": secret}
