@@ -175,6 +175,20 @@ def test_a_test_fails_until_its_data_are_mended_and_then_reads_them_no_more(
     assert len(json.loads(units)) == 3
 
 
+def test_a_damaged_partition_fails_its_tests_by_name_and_the_next_build_mends_it(
+    local: Project,
+) -> None:
+    local.dbt("build")
+    path = next(path for path in sorted(local.pipeline.hashes()) if "/steps/" in path)
+    expected = local.pipeline.hashes()
+    local.lake.storage.write(path, b"not Parquet")
+    output = local.dbt("test", expect=1)
+    assert f"{path.removesuffix('/data.parquet')} is damaged: data.parquet has 11 bytes" in output
+    assert "`dbt build` repairs it" in output
+    local.dbt("build")
+    assert local.pipeline.hashes() == expected
+
+
 def test_show_compile_and_docs_work_on_lake_models(local: Project) -> None:
     local.dbt("build")
     assert "previous" in local.dbt("show", "--select", "steps", "--output", "json")

@@ -79,6 +79,8 @@ def _begin_check(
     """Plan a test like a model: it has to read the units that it has not passed on yet."""
     specs = [_input(item) for item in inputs]
     locations = tuple(item.location for item in specs)
+    for item in specs:
+        _refuse_damage(session, item)
     if locations not in session.tested:
         session.tested[locations] = Tested([session.input(item) for item in specs])
     check = Check(session.storage, test, fingerprint(sql), session.tested[locations])
@@ -87,6 +89,16 @@ def _begin_check(
     )
     session.checks[test] = (check, files)
     return {"inputs": list(files), "units": len(check.unverified)}
+
+
+def _refuse_damage(session: Session, spec: InputSpec) -> None:
+    """Raise LakeError where a table has a partition that cannot be tested."""
+    if spec.is_raw:
+        return
+    for item in session.lake_table(spec.location, spec.partition_by).published.values():
+        if item.damage:
+            path = f"{spec.location}/{partition_path(spec.partition_by, item.key)}"
+            raise LakeError(f"{path} is damaged: {item.damage}. `dbt build` repairs it.")
 
 
 def _files(session: Session, *, test: str, input: str) -> Any:  # noqa: A002
