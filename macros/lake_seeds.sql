@@ -1,8 +1,11 @@
-{# The seeds that a model reads, with the checksum of each: they count as code. #}
+{# The seeds that a model reads, as relations: their content counts as code. #}
 {% macro lake_seeds(reader) %}
-    {%- set seeds = {} -%}
-    {%- for name in reader.depends_on.nodes if graph.nodes.get(name, {}).resource_type == 'seed' -%}
-        {%- do seeds.update({name: graph.nodes[name].checksum.checksum}) -%}
+    {%- set seeds = [] -%}
+    {%- for name in reader.depends_on.nodes -%}
+        {%- set node = graph.nodes.get(name) -%}
+        {%- if node and node.resource_type == 'seed' -%}
+            {%- do seeds.append('"' ~ node.schema ~ '"."' ~ node.alias ~ '"') -%}
+        {%- endif -%}
     {%- endfor -%}
     {{ return(seeds) }}
 {% endmacro %}

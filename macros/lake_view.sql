@@ -7,7 +7,7 @@
             read_parquet(
                 '{{ lake_glob(spec) }}', {{ lake_hive_types(spec.partition_by, spec.columns) }}
                 {%- if spec.is_raw -%}
-                , union_by_name = true, filename = true, file_row_number = true
+                , filename = true, file_row_number = true
                 {%- endif -%}
             )
         {%- endset %}

@@ -31,12 +31,13 @@
         'config': {
             'partition_by': config.require('partition_by'),
             'unit_by': config.get('unit_by'),
-            'order_by': config.get('order_by'),
+            'order_by': config.require('order_by'),
             'lookback': lookback,
             'closed_by': config.get('closed_by'),
             'time_column': config.get('time_column', 'ts_event'),
             'columns': columns,
             'meta': config.get('meta', {}),
+            'python': lake_python_config(model),
         },
         'inputs': lake_inputs(model, lookback),
         'seeds': lake_seeds(model),
@@ -51,6 +52,8 @@
         'full_refresh': should_full_refresh(),
         'is_dry_run': flags.EMPTY,
     } -%}
+
+    {%- do lake_refuse_plain_refs(model, spec.inputs) -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}

@@ -235,6 +235,7 @@ def edited(local: Project, tmp_path: Path) -> Callable[[str, str, str], Project]
     copy = tmp_path / "repository" / "tests" / "project"
     shutil.copytree(PROJECT, copy)
     shutil.copytree(REPOSITORY / "macros", tmp_path / "repository" / "macros")
+    shutil.copytree(REPOSITORY / "tests/generic", tmp_path / "repository/tests/generic")
     local.models = copy
 
     def edit(path: str, old: str, new: str) -> Project:
@@ -291,6 +292,73 @@ def test_a_type_that_parquet_lacks_is_refused(
     )
     project = edited("models/totals.sql", "cast(sum(steps.value) as bigint)", "sum(steps.value)")
     assert "Parquet has no HUGEINT" in project.dbt("build", expect=1)
+
+
+def test_the_time_zone_of_the_machine_does_not_matter(
+    edited: Callable[[str, str, str], Project],
+) -> None:
+    project = edited("models/steps.sql", "    note,", "    cast(ts_event as varchar) as note,")
+    project.dbt("run", "--exclude", "totals")
+    expected = project.pipeline.hashes()
+    project.dbt("run", "--exclude", "totals", "--full-refresh", TZ="America/New_York")
+    assert project.pipeline.hashes() == expected
+
+
+def test_a_test_that_is_no_test_of_units_reads_everything_when_anything_changed(
+    edited: Callable[[str, str, str], Project],
+) -> None:
+    project = edited(
+        "models/models.yml", "data_tests: [not_null]", "data_tests: [not_null, unique]"
+    )
+    project.pipeline.remove("x", "2025-01-02", "a")
+    project.dbt("build")
+    project.pipeline.land("x", "2025-01-02", "a", [(1, "A", 1)])  # the value of the day before
+    assert "FAIL 1 unique_ticks_value" in project.dbt("build", expect=1)
+
+
+def test_a_test_may_compare_a_lake_table_with_a_seed(
+    edited: Callable[[str, str, str], Project],
+) -> None:
+    project = edited(
+        "models/models.yml",
+        "- {name: symbol, data_type: varchar, data_tests: [not_null]}",
+        "- {name: symbol, data_type: varchar, data_tests: [relationships: "
+        "{arguments: {to: ref('limits'), field: symbol}}]}",
+    )
+    project.dbt("build")
+    project.pipeline.land("x", "2025-01-02", "b", [(1, "C", 1)])
+    assert "FAIL 1 relationships_totals" in project.dbt("build", expect=1)
+
+
+def test_a_changed_seed_rebuilds_what_reads_it(edited: Callable[[str, str, str], Project]) -> None:
+    project = edited("seeds/limits.csv", "A,10", "A,99")
+    project.models = PROJECT
+    project.dbt("build")
+    project.models = project.folder / "repository/tests/project"
+    project.dbt("run")  # before the seed is loaded: nothing has changed yet
+    project.dbt("build")
+    assert project.query("select distinct top from compacted.totals where symbol = 'A'") == [(99,)]
+
+
+def test_a_plain_ref_in_a_lake_model_is_refused(
+    edited: Callable[[str, str, str], Project],
+) -> None:
+    project = edited("models/steps.sql", "lake_ref('ticks')", "ref('ticks')")
+    assert "reads compacted/ticks with ref or source" in project.dbt("run", expect=1)
+
+
+def test_a_damaged_input_stops_what_reads_it_and_drops_nothing(local: Project) -> None:
+    local.dbt("build")
+    expected = local.pipeline.hashes()
+    path = next(path for path in sorted(expected) if "/ticks/" in path)
+    local.lake.storage.delete(path.replace("data.parquet", "meta.json"))
+    local.pipeline.land("x", "2025-01-01", "b", [(1, "A", 7)])
+    output = local.dbt("run", "--select", "steps", expect=1)
+    assert "is damaged (meta.json is missing); build that table first" in output
+    assert local.pipeline.hashes() == expected
+    local.pipeline.remove("x", "2025-01-01", "b")
+    local.dbt("build")
+    assert local.pipeline.hashes() == expected
 
 
 def test_wrong_credentials_say_what_to_do_and_leave_nothing(s3_lake: Lake, tmp_path: Path) -> None:

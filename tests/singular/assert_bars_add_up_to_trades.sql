@@ -2,6 +2,8 @@
     Volume, notional and count of the bars of every length = those of the trades, to the last digit,
     for each exchange, symbol and day.
 #}
+{{ config(meta={'by_unit': true}) }}
+
 with
 
 bar_lengths as (

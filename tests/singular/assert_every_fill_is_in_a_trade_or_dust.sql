@@ -2,6 +2,8 @@
     Fills = 2 * trades with both legs + trades with one leg + dust conversions, and there are as many
     trades as (instant, block, tid) among the fills, for each exchange, symbol and day.
 #}
+{{ config(meta={'by_unit': true}) }}
+
 with
 
 fills as (

@@ -3,6 +3,8 @@
     duplicate is, is said here a second time and differently: the distinct fills of blocks, and the
     distinct fills without a block that no block has.
 #}
+{{ config(meta={'by_unit': true}) }}
+
 with
 
 raw_fills as (

@@ -2,6 +2,8 @@
     sum(size of the fills of two-legged trades) / 2 = sum(size of those trades), to the last digit,
     for each exchange, symbol and day; a trade with one leg has the size of that leg.
 #}
+{{ config(meta={'by_unit': true}) }}
+
 with
 
 executions as (

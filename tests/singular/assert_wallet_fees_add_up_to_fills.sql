@@ -1,4 +1,6 @@
 {# Fees of all wallets = fees of the fills, for each exchange, day, symbol and fee token. #}
+{{ config(meta={'by_unit': true}) }}
+
 with
 
 fills as (

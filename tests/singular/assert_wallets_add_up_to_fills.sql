@@ -2,6 +2,8 @@
     Fills, notional and realized PnL of all wallets = those of the fills, to the last digit, for each
     exchange, symbol and day. Fees have a test of their own, token by token.
 #}
+{{ config(meta={'by_unit': true}) }}
+
 with
 
 fills as (

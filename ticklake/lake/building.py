@@ -102,6 +102,10 @@ def build(
     Raises LakeError naming the units that failed, after everything else is published.
     """
     report = Report(unchanged=plan.unchanged, stale_outside=plan.stale_outside)
+    report.failures += [
+        f"{partition_path(model.unit_by, unit.key)}: {why}; build that table first"
+        for unit, why in plan.blocked
+    ]
     drop(table, plan.dropped)
     report.dropped += len(plan.dropped)
     with table.storage.staging() as folder:
@@ -115,8 +119,8 @@ def build(
         shown = "\n".join(report.failures[:5])
         more = f"\n... and {len(report.failures) - 5} more" if len(report.failures) > 5 else ""
         raise LakeError(
-            f"{len(report.failures)} of {len(plan.dirty)} units of {model.name} could not be "
-            f"built; the others are published.\n{shown}{more}"
+            f"{len(report.failures)} of {len(plan.dirty) + len(plan.blocked)} units of "
+            f"{model.name} could not be built; the others are published.\n{shown}{more}"
         )
     return report
 
@@ -238,8 +242,6 @@ class _Worker:
 
     def _check_contract(self, query: str) -> None:
         """Compare the result's columns with the YAML before anything of it is published."""
-        if self._columns:
-            return
         model = self._model
         found = {
             name: kind
@@ -325,6 +327,7 @@ class _Worker:
     def _partitions(self, units: Sequence[Unit]) -> dict[Key, list[Key]]:
         """Return the partitions in the result by unit. Rows of look-back days are context only."""
         model = self._model
+        days = {dict(zip(model.unit_by, unit.key, strict=True)).get("date", "") for unit in units}
         keys = ", ".join(f"cast({column} as varchar)" for column in model.partition_by)
         rows = self._connection.execute(f"select distinct {keys} from {RESULT}").fetchall()
         expected = {unit.key for unit in units}
@@ -336,7 +339,10 @@ class _Worker:
             unit_key = project(model.partition_by, row, model.unit_by)
             if unit_key in expected:
                 found.setdefault(unit_key, []).append(row)
-            elif not self._looks_back:
+            elif not (
+                self._looks_back
+                and dict(zip(model.unit_by, unit_key, strict=True))["date"] < min(days)
+            ):
                 raise ValueError(_stray(partition_path(model.unit_by, unit_key)))
         if model.unit_by == model.partition_by:  # no row: a valid empty partition
             for key in expected:
@@ -353,10 +359,12 @@ class _Worker:
 
     def _guard(self, unit: Unit) -> str:
         """Return a predicate for the rows of a unit that fails on a row of another."""
-        if self._looks_back:
-            return self._is(unit.key)
         message = quoted(_stray("another partition"))
-        return f"case when {self._is(unit.key)} then true else error({message}) end"
+        context = ""
+        if self._looks_back:
+            day = dict(zip(self._model.unit_by, unit.key, strict=True))["date"]
+            context = f"when date < {quoted(day)} then false"
+        return f"case when {self._is(unit.key)} then true {context} else error({message}) end"
 
 
 def _stray(where: str) -> str:

@@ -13,7 +13,7 @@ from ticklake.lake.building import WRITER
 from ticklake.lake.tables import fingerprint
 
 PACKAGE = "ticklake"
-ENGINES = ("duckdb", "polars", "pyarrow")
+ENGINES = ("duckdb", "numpy", "polars", "pyarrow")
 
 
 def code_fingerprint(source: str, config: Mapping[str, Any], language: str) -> str:
@@ -38,25 +38,36 @@ def engine_versions() -> dict[str, str]:
 def _imported(source: str) -> set[str]:
     """Return the modules of this package that a source text imports, all the way down."""
     found: set[str] = set()
-    waiting = [source]
+    waiting = [(source, "")]
     while waiting:
-        for name in _names(waiting.pop()):
+        for name in _names(*waiting.pop()):
             path = _path(name)
             if path is not None and name not in found:
                 found.add(name)
-                waiting.append(path.read_text())
+                package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+                waiting.append((path.read_text(), package))
     return found
 
 
-def _names(source: str) -> set[str]:
+def _names(source: str, package: str) -> set[str]:
+    """Return the modules of this package that a text imports, with the packages they lie in."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return {name for name in names if name.split(".")[0] == PACKAGE}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parents, *([base] if base else [])])
+            names.add(base)
+            names.update(f"{base}.{alias.name}" for alias in node.names)
+    return {
+        ".".join(parts[:length])
+        for parts in (name.split(".") for name in names)
+        if parts[0] == PACKAGE
+        for length in range(1, len(parts) + 1)
+    }
 
 
 @cache

@@ -15,14 +15,19 @@ HTTP_RETRIES = 8
 
 
 def prepare(connection: Any, storage: Storage) -> None:
-    """Make a DuckDB connection (or cursor) able to read a lake."""
-    connection.execute("set timezone = 'UTC'")
+    """Make a DuckDB connection able to read a lake."""
+    prepare_cursor(connection)
     # Files are replaced in place: nothing of an earlier version may be served from memory.
     connection.execute("set enable_external_file_cache = false")
     if isinstance(storage, S3Storage):
         connection.execute(f"load '{_httpfs()}'")
         connection.execute(f"set http_retries = {HTTP_RETRIES}")
         refresh_secret(connection, storage)
+
+
+def prepare_cursor(cursor: Any) -> None:
+    """Settle what a cursor does not take over from its connection: days are UTC days."""
+    cursor.execute("set timezone = 'UTC'")
 
 
 def refresh_secret(connection: Any, storage: Storage) -> None:

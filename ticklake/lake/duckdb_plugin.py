@@ -5,7 +5,7 @@ from typing import Any
 from dbt.adapters.duckdb.plugins import BasePlugin
 
 from ticklake.lake import materialization
-from ticklake.lake.connection import prepare, refresh_secret
+from ticklake.lake.connection import prepare, prepare_cursor, refresh_secret
 from ticklake.lake.storage import open_storage
 
 
@@ -26,4 +26,5 @@ class Plugin(BasePlugin):
         )
 
     def configure_cursor(self, cursor: Any) -> None:
+        prepare_cursor(cursor)
         refresh_secret(cursor, self._storage)

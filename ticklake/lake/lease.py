@@ -34,6 +34,7 @@ class Lease:
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "process": _process_mark(os.getpid()),
+            "machine": _machine_mark(),
             "purpose": purpose,
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -118,9 +119,18 @@ def _read(storage: Storage, path: str) -> dict[str, Any] | None:
 def _is_held(lease: dict[str, Any]) -> bool:
     if lease.get("released") or time.time() - float(lease["renewed"]) > EXPIRES_AFTER:
         return False
-    if lease["host"] == socket.gethostname():
+    if (lease["host"], lease["machine"]) == (socket.gethostname(), _machine_mark()):
         return bool(_process_mark(int(lease["pid"])) == lease["process"])
     return True
+
+
+def _machine_mark() -> str:
+    """Return what tells this boot of this machine or container from others of the same name."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""
 
 
 def _process_mark(pid: int) -> str | None:

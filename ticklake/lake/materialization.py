@@ -21,6 +21,7 @@ from ticklake.lake.building import (
 )
 from ticklake.lake.checks import Check, Tested
 from ticklake.lake.code import code_fingerprint
+from ticklake.lake.connection import prepare_cursor
 from ticklake.lake.errors import LakeError
 from ticklake.lake.paths import Key, partition_path
 from ticklake.lake.planning import TO_BE_BUILT, Plan, Selection, Unit, plan_table, units_of
@@ -74,21 +75,24 @@ def _result_of(session: Session, *, model: str) -> Any:
 
 
 def _begin_check(
-    session: Session, *, test: str, sql: str, inputs: Sequence[Mapping[str, Any]]
+    session: Session, *, test: str, code: Any, by_unit: bool, inputs: Sequence[Mapping[str, Any]]
 ) -> Any:
-    """Plan a test like a model: it has to read the units that it has not passed on yet."""
+    """Plan a test like a model: it has to read the units that it has not passed on yet.
+
+    A test whose verdict is not made of verdicts on units reads everything when anything changed.
+    """
     specs = [_input(item) for item in inputs]
     locations = tuple(item.location for item in specs)
     for item in specs:
         _refuse_damage(session, item)
     if locations not in session.tested:
         session.tested[locations] = Tested([session.input(item) for item in specs])
-    check = Check(session.storage, test, fingerprint(sql), session.tested[locations])
+    check = Check(session.storage, test, fingerprint(code), session.tested[locations], by_unit)
     files = input_files(
         session.memory, specs, check.unverified, session.storage.url, session.scratch
     )
     session.checks[test] = (check, files)
-    return {"inputs": list(files), "units": len(check.unverified)}
+    return {"inputs": list(files), "has_passed": check.has_passed}
 
 
 def _refuse_damage(session: Session, spec: InputSpec) -> None:
@@ -138,10 +142,13 @@ def _run(
     model: ModelSpec,
     compute: Compute,
 ) -> None:
-    code = code_fingerprint(
-        spec["code"], {**spec["config"], "seeds": spec["seeds"]}, spec["language"]
-    )
     is_plan_only = bool(os.environ.get(PLAN_ONLY))
+    config = {
+        **spec["config"],
+        "seeds": [_seed_fingerprint(connection, name) for name in spec["seeds"]],
+        "input types": {item.name: dict(item.columns) for item in model.inputs},
+    }
+    code = code_fingerprint(spec["code"], config, spec["language"])
     if not is_plan_only:
         session.hold_lease()
     session.tested.clear()
@@ -173,7 +180,7 @@ def _run(
         "message": str(report),
         "rows": report.rows,
         "is_plan": False,
-        "has_partitions": bool(table.published),
+        "has_partitions": any(item.damage is None for item in table.published.values()),
     }
 
 
@@ -220,6 +227,7 @@ def _python_compute(
     ) -> str:
         # A connection of its own: a result that streams from a ref would wait for itself.
         reader = connection.cursor()
+        prepare_cursor(reader)
         set_files(reader, files)
 
         def load(relation: str) -> Any:
@@ -244,6 +252,15 @@ def read_files(item: InputSpec) -> str:
         f"select * from read_parquet(getvariable('in_{item.name}'), "
         f"hive_partitioning = true, hive_types = {{{kinds}}})"
     )
+
+
+def _seed_fingerprint(connection: duckdb.DuckDBPyConnection, relation: str) -> str:
+    """Return the fingerprint of a seed as it is in DuckDB now: that is what the model reads."""
+    columns = connection.execute(f"describe {relation}").fetchall()
+    content = connection.execute(
+        f"select count(*), cast(sum(hash(seed)) as varchar) from {relation} as seed"
+    ).fetchone()
+    return fingerprint([relation, [column[:2] for column in columns], content])
 
 
 def _model(spec: Mapping[str, Any]) -> ModelSpec:

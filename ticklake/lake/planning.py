@@ -39,6 +39,15 @@ class Unit:
     fingerprint: str
 
     @property
+    def damaged_input(self) -> str | None:
+        """Name an input that cannot be read, if there is one."""
+        for name, parts in self.inputs.items():
+            for part in parts:
+                if part.damage:
+                    return f"{name} {'/'.join(part.key)} is damaged ({part.damage})"
+        return None
+
+    @property
     def size(self) -> int:
         """Bytes of input."""
         return sum(part.size for parts in self.inputs.values() for part in parts)
@@ -76,6 +85,8 @@ class Plan:
     """Units to build, in order, each with the reason."""
     dropped: list[Key] = field(default_factory=list)
     """Partitions whose inputs are gone."""
+    blocked: list[tuple[Unit, str]] = field(default_factory=list)
+    """Units that cannot be built before an input is mended, each with that input."""
     unchanged: int = 0
     """Partitions that are up to date."""
     stale_outside: int = 0
@@ -147,6 +158,8 @@ def plan_table(
         if not selection.contains(unit_by, key):
             plan.stale_outside += reason is not None
             plan.unchanged += len(existing)
+        elif reason and unit.damaged_input:
+            plan.blocked.append((unit, unit.damaged_input))
         elif full_refresh or reason:
             plan.dirty.append((unit, "full refresh" if full_refresh else str(reason)))
         else:
@@ -217,10 +230,14 @@ def _last_dates(
     if closed_by is None:
         return {}
     closing = next((item for item in inputs if item.name == closed_by), None)
-    if closing is None or not set(unit_by) <= set(closing.columns) or "date" not in unit_by:
+    if (
+        closing is None
+        or set(unit_by) != {"exchange", "date"}
+        or not set(unit_by) <= set(closing.columns)
+    ):
         raise LakeError(
-            f"closed_by names {closed_by!r}, which has to be an input with the columns of unit_by "
-            f"({', '.join(unit_by)}), 'date' among them."
+            f"closed_by names {closed_by!r}: that has to be an input with exchange and date, and "
+            f"unit_by has to be these two, not {', '.join(unit_by)}."
         )
     without_date = [column for column in unit_by if column != "date"]
     last: dict[Key, str] = {}

@@ -46,6 +46,8 @@ def publish(table: LakeTable, key: Key, staged: Path, row_count: int, origin: Or
     data = None
     if existing and existing.damage is None and existing.sha256 == sha256:
         data = table.storage.find(f"{folder}/{DATA}")
+        if data is not None and not table.is_unchanged(key, data):
+            data = None
     is_new = data is None
     if data is None:
         data = table.storage.publish(staged, f"{folder}/{DATA}")

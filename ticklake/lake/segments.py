@@ -19,8 +19,8 @@ _DAY_US: Final = 86_400_000_000
 class SegmentWriter:
     """Writes rows to one local Parquet file for each date of their `ts_event`, in arrival order.
 
-    The bytes depend on the rows and on how they were cut into batches, and on nothing else: a loader
-    that cuts its source in the same places every time writes the same file every time.
+    The bytes depend on the rows and on how they were cut into batches, and on nothing else: a
+    loader that cuts its source in the same places every time writes the same file every time.
     """
 
     def __init__(self, folder: Path, schema: pa.Schema, dictionary: Sequence[str]) -> None:

@@ -31,6 +31,8 @@ class Partition:
     paths: tuple[str, ...]
     size: int
     fingerprint: str
+    damage: str | None = None
+    """What is wrong with it, if anything: then it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,9 @@ class Cache:
         self._path = f"{CACHE}/{name}.json"
         try:
             stored = json.loads(storage.read(self._path))
-        except (FileNotFoundError, ValueError):
-            stored = {}
-        self._before = stored.get("entries", {}) if stored.get("format") == CACHE_FORMAT else {}
+            self._before = stored["entries"] if stored["format"] == CACHE_FORMAT else {}
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            self._before = {}
         self.entries: dict[str, Any] = dict(self._before)
 
     def save(self) -> None:
@@ -127,12 +129,18 @@ class LakeTable:
         return f"{self.location}/{partition_path(self.columns, key)}"
 
     def partitions(self) -> dict[Key, Partition]:
-        """Return every sound partition, as an input of other tables."""
+        """Return every partition, as an input of other tables."""
         return {
-            key: Partition(key, (f"{self.folder(key)}/{DATA}",), item.size, item.sha256)
+            key: Partition(
+                key, (f"{self.folder(key)}/{DATA}",), item.size, item.sha256, item.damage
+            )
             for key, item in self.published.items()
-            if item.damage is None
         }
+
+    def is_unchanged(self, key: Key, data: Entry) -> bool:
+        """Say whether an object is still the one that was looked at."""
+        cached = self._cache.entries.get(self.folder(key))
+        return bool(cached and cached["marks"][:2] == [data.size, data.tag])
 
     def remember(self, item: Published, data: Entry, meta: Entry) -> None:
         """Take note of a partition that was just published."""

@@ -1,3 +1,5 @@
+{{ config(meta={'by_unit': true}) }}
+
 with steps as (
     select exchange, date, sum(value) as total from {{ lake_ref('steps') }} group by exchange, date
 ),

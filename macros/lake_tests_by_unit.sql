@@ -1,0 +1,17 @@
+{#
+    Whether the verdict of a test on a table is made of its verdicts on units (an exchange and date,
+    say), so that units it passed on can be left out. True for tests of single rows, for tests of
+    ours that say so with `meta.by_unit`, and for uniqueness where the grain holds all partition
+    columns.
+#}
+{% macro lake_tests_by_unit(test) %}
+    {%- set generic = test.test_metadata.name if test.test_metadata else none -%}
+    {%- if generic in ('not_null', 'accepted_values', 'is_true', 'is_time_ordered') -%}
+        {{ return(true) }}
+    {%- elif generic == 'is_unique_on' -%}
+        {%- set tested = graph.nodes[test.attached_node] -%}
+        {%- set columns = test.test_metadata.kwargs.columns -%}
+        {{ return(tested.config.partition_by | reject('in', columns) | list | length == 0) }}
+    {%- endif -%}
+    {{ return(test.config.meta.get('by_unit', false)) }}
+{% endmacro %}
