@@ -53,7 +53,7 @@ lock: ## Write requirements.lock anew from pyproject.toml
 	rm -rf .lock && $(PYTHON) -m venv .lock
 	.lock/bin/python -m pip install --quiet '.[dev]' setuptools wheel
 	.lock/bin/python -m pip freeze --exclude ticklake --all | grep -v '^pip==' > requirements.lock
-	rm -rf .lock
+	rm -rf .lock build
 
 clean: ## Remove the environment, the demo lake and everything generated
-	rm -rf $(VENV) .lock lake sample target logs *.duckdb *.duckdb.wal *.duckdb.tmp
+	rm -rf $(VENV) .lock build lake sample target logs *.duckdb *.duckdb.wal *.duckdb.tmp

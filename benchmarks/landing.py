@@ -1,74 +1,44 @@
 """Landing six hours of 400,000 fills: the usual script beside `ticklake land`.
 
-Peak memory is the largest sum of resident sizes over all processes of a run, looked up in /proc
-every 20 ms. Pages that processes share count once for each of them.
-
-    python -m benchmarks.landing
+python -m benchmarks.landing
 """
 
 import json
-import os
-import resource
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
+from benchmarks.measure import HEADER, measure
 
 FILES = 6
 FILLS = 400_000
 THREADS = 12
 DAY = date(2025, 8, 1)
-SAMPLE_EVERY_S = 0.02
-PAGE = os.sysconf("SC_PAGE_SIZE")
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a run took."""
-
-    wall_s: float
-    cpu_s: float
-    peak_bytes: int
 
 
 def main() -> None:
     """Measure both ways in one run and print them as a table."""
     source = prepare()
     with tempfile.TemporaryDirectory(prefix="ticklake-bench-") as folder:
-        usual = measure(
-            [sys.executable, "-m", "benchmarks.landing", "usual", str(source), folder], {}
-        )
+        usual = measure([sys.executable, "-m", "benchmarks.landing", "usual", str(source), folder])
         day = f"{DAY:%Y%m%d}"
-        ticklake = measure(
+        ours = measure(
             [
                 *(sys.executable, "-m", "ticklake.cli", "land", "hyperliquid"),
                 *("--source", str(source), "--start", day, "--end", day),
             ],
             {"LAKE_ROOT": f"{folder}/lake"},
         )
-    table = Table(title=f"Landing {FILES} hours of {FILLS:,} fills, {os.cpu_count()} cores")
-    for heading in ("", "wall s", "CPU s", "peak MB"):
-        table.add_column(heading, justify="right")
-    for name, cost in (("usual script", usual), ("ticklake land", ticklake)):
-        table.add_row(
-            name, f"{cost.wall_s:.1f}", f"{cost.cpu_s:.1f}", f"{cost.peak_bytes / 1e6:,.0f}"
-        )
-    table.add_row(
-        "ratio",
-        f"{usual.wall_s / ticklake.wall_s:.1f}",
-        f"{usual.cpu_s / ticklake.cpu_s:.1f}",
-        f"{usual.peak_bytes / ticklake.peak_bytes:.1f}",
+    print(f"\nLanding {FILES} hours of {FILLS:,} fills\n{HEADER}")
+    print(usual.row("usual script"))
+    print(ours.row("ticklake land"))
+    print(
+        f"{usual.wall / ours.wall:.1f} times faster, "
+        f"{usual.peak_bytes / ours.peak_bytes:.1f} times less memory"
     )
-    Console().print(table)
 
 
 def prepare() -> Path:
@@ -112,39 +82,6 @@ def usual_script(source: Path, target: Path) -> None:
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(hour, sorted(source.rglob("*.lz4"))))
-
-
-def measure(command: list[str], env: Mapping[str, str]) -> Cost:
-    """Run a command and return what it and its children took."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    began = time.monotonic()
-    process = subprocess.Popen(
-        command, env={**os.environ, **env}, stdout=subprocess.DEVNULL, start_new_session=True
-    )
-    peak = 0
-    while process.poll() is None:
-        peak = max(peak, _resident(process.pid))
-        time.sleep(SAMPLE_EVERY_S)
-    wall = time.monotonic() - began
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost(wall, cpu, peak)
-
-
-def _resident(session: int) -> int:
-    """Return the resident bytes of all processes of a session."""
-    total = 0
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                fields = (folder / "stat").read_text().rpartition(")")[2].split()
-                if int(fields[3]) == session:
-                    total += int(fields[21]) * PAGE
-            except (FileNotFoundError, ProcessLookupError):
-                continue  # ended meanwhile
-    return total
 
 
 if __name__ == "__main__":

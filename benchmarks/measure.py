@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-LOOK_EVERY = 0.02  # seconds
+LOOK_EVERY = 0.05  # seconds
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Cost:
     wall: float
     cpu: float
     peak_bytes: int
-    """The largest sum of resident memory over the process tree, sampled every 20 ms."""
+    """The largest sum of resident memory over the process tree, sampled every 50 ms."""
     output: str
 
     def row(self, name: str) -> str:

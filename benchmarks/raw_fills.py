@@ -21,7 +21,8 @@ COLUMNS = """
     printf('%.2f', 0.01 + (fill_hash % 9973) / 100.0) as sz,
     case when leg = 0 then 'B' else 'A' end as side,
     printf('%.2f', (fill_hash % 999983) / 100.0 - 5000 + leg) as "startPosition",
-    ['Open Long', 'Close Long', 'Open Short', 'Close Short'][(1 + (fill_hash % 4 + leg) % 4)::int] as dir,
+    ['Open Long', 'Close Long', 'Open Short', 'Close Short'][
+        (1 + (fill_hash % 4 + leg) % 4)::int] as dir,
     case when (fill_hash % 2 + leg) % 2 = 0 then '0.0'
         else printf('%.6f', (fill_hash % 99991) / 1000.0 - 50) end as "closedPnl",
     '0x' || sha256(order_hash::varchar) as hash,
