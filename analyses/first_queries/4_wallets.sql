@@ -8,5 +8,5 @@ select
     fees
 from marts.wallet_daily
 where exchange = 'hyperliquid' and date = '2025-08-01'
-order by notional desc, user, symbol
+order by notional desc, user asc, symbol asc
 limit 5

@@ -9,5 +9,5 @@ select
     ) as tfi
 from bars.time_bars
 where exchange = 'hyperliquid' and date = '2025-08-01' and bar_seconds = 900
-order by trade_count desc, symbol, ts_open
+order by trade_count desc, symbol asc, ts_open asc
 limit 5
