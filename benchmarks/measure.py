@@ -32,6 +32,7 @@ HEADER = f"{'':44s} {'wall':>10s} {'CPU':>10s} {'peak':>11s}"
 
 def measure(command: Sequence[str], env: Mapping[str, str] | None = None) -> Cost:
     """Run a command to its end. Raises RuntimeError with its output where it fails."""
+    os.sync()  # what an earlier command still has to write is not this one's work
     before = os.times()
     start = time.perf_counter()
     process = subprocess.Popen(

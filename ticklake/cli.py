@@ -1,4 +1,8 @@
-"""The `ticklake` command."""
+"""The `ticklake` command.
+
+Commands import what is large (DuckDB, Arrow, dbt) where they need it: the worker processes of
+`land` import this module too, and everybody waits for it.
+"""
 
 from typing import Any
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from ticklake.commands.sql import ask, lake_root
-from ticklake.lake.storage import open_storage
 
 SAMPLE = "./sample"
 START, END = "20250801", "20250802"
@@ -59,6 +58,8 @@ def _run(command: Sequence[str], *shown: str) -> None:
 
 def _inventory() -> str:
     """Return a line a table: partitions and bytes."""
+    from ticklake.lake.storage import open_storage
+
     counts: dict[str, list[int]] = {}
     for entry in open_storage(lake_root()).entries(""):
         if entry.path.endswith(".parquet") and not entry.path.startswith("_"):

@@ -2,15 +2,16 @@
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from ticklake.commands.dbt import run_dbt
-from ticklake.lake.building import ModelSpec
-from ticklake.lake.materialization import PLAN_ONLY
 from ticklake.lake.paths import partition_path
-from ticklake.lake.planning import Plan
-from ticklake.lake.session import latest_session
+
+if TYPE_CHECKING:
+    from ticklake.lake.building import ModelSpec
+    from ticklake.lake.planning import Plan
 
 SHOWN = 20
 
@@ -24,6 +25,9 @@ def plan(show_all: bool, dbt_arguments: tuple[str, ...]) -> None:
     DBT_ARGUMENTS go to dbt: --select trades+, --vars '{from: 2025-08-01}', --full-refresh, --target
     s3. A partition is built because it is missing, an input or the code changed, or it is damaged.
     """
+    from ticklake.lake.materialization import PLAN_ONLY
+    from ticklake.lake.session import latest_session
+
     os.environ[PLAN_ONLY] = "1"
     os.environ["TICKLAKE_DB"] = ":memory:"  # the views of the real one stay, and it may be in use
     # Seeds are loaded into it: their content counts as code of the models that read them.
@@ -40,7 +44,7 @@ def plan(show_all: bool, dbt_arguments: tuple[str, ...]) -> None:
             click.echo(f"  ... and {len(lines) - SHOWN} more (--all shows them)")
 
 
-def _headline(model: ModelSpec, planned: Plan) -> str:
+def _headline(model: "ModelSpec", planned: "Plan") -> str:
     outside = f", {planned.stale_outside} stale outside the selection"
     return (
         f"{model.location}: {len(planned.dirty)} to build, {len(planned.dropped)} to drop, "
@@ -48,7 +52,7 @@ def _headline(model: ModelSpec, planned: Plan) -> str:
     )
 
 
-def _lines(model: ModelSpec, planned: Plan) -> Iterator[str]:
+def _lines(model: "ModelSpec", planned: "Plan") -> Iterator[str]:
     for unit, reason in planned.dirty:
         yield f"build {partition_path(model.unit_by, unit.key)}  ({reason})"
     for key in planned.dropped:

@@ -6,11 +6,8 @@ from io import StringIO
 from pathlib import Path
 
 import click
-import duckdb
 
-from ticklake.lake.connection import prepare
 from ticklake.lake.errors import LakeError
-from ticklake.lake.storage import open_storage
 
 WIDTH = 180
 
@@ -22,6 +19,11 @@ def lake_root() -> str:
 
 def ask(query: str) -> str:
     """Return the result of a query on the views that `dbt build` made, as a text table."""
+    import duckdb
+
+    from ticklake.lake.connection import prepare
+    from ticklake.lake.storage import open_storage
+
     storage = open_storage(lake_root())
     default = "s3.duckdb" if storage.root.startswith("s3://") else "local.duckdb"
     database = Path(os.environ.get("TICKLAKE_DB") or default)
@@ -29,10 +31,13 @@ def ask(query: str) -> str:
         raise LakeError(f"There is no {database} here yet. `dbt build` makes it.")
     with duckdb.connect(str(database), read_only=True) as connection:
         prepare(connection, storage)
-        relation = connection.sql(query)
-        with redirect_stdout(StringIO()) as text:
-            if relation is not None:
-                relation.show(max_width=WIDTH)
+        try:
+            relation = connection.sql(query)
+            with redirect_stdout(StringIO()) as text:
+                if relation is not None:
+                    relation.show(max_width=WIDTH)
+        except duckdb.Error as error:
+            raise LakeError(str(error)) from None
         return text.getvalue()
 
 
@@ -44,8 +49,6 @@ def sql(query: str) -> None:
     Tables are `compacted.fills`, `compacted.trades`, `bars.time_bars`, ...: `show all tables`.
     """
     path = Path(query)
-    try:
-        text = path.read_text() if query.endswith(".sql") and path.is_file() else query
-        click.echo(ask(text), nl=False)
-    except duckdb.Error as error:
-        raise click.ClickException(str(error)) from None
+    click.echo(
+        ask(path.read_text() if path.suffix == ".sql" and path.is_file() else query), nl=False
+    )
