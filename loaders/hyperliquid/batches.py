@@ -239,9 +239,8 @@ def _users(data: Bytes, starts: Places) -> Any:
 
 def _check_account(data: Bytes, quotes: Any, columns: dict[str, Any], heads: int) -> None:
     """Require that the columns hold all there is in the text, each value of the right kind."""
-    colons = np.flatnonzero(data == ord(":"))
-    names = colons[quotes[colons - 1]] - 1
-    firsts = data[names + 2]
+    names = np.flatnonzero(quotes[:-1] & (data[1:] == ord(":")))
+    firsts = data[2:].take(names)
     nulls = int(np.count_nonzero(firsts == ord("n")))
     strings = int(np.count_nonzero(firsts == ord('"')))
     others = names[(firsts != ord('"')) & (firsts != ord("n"))]

@@ -13,7 +13,7 @@ from tests.conftest import Lake
 from tests.integration.pipeline import Pipeline
 from ticklake.lake.connection import prepare
 from ticklake.lake.errors import LakeError
-from ticklake.lake.lease import Lease
+from ticklake.lake.lease import Lease, break_lease
 from ticklake.lake.storage import open_storage
 
 EXCHANGES, DATES, SEGMENTS = ("x", "y"), ("2025-01-01", "2025-01-02", "2025-01-03"), ("a", "b")
@@ -111,6 +111,7 @@ def die(pipeline: Pipeline, after: int) -> None:
             patch.setattr(storage_type, operation, deadly(getattr(storage_type, operation)))
         with suppress(KilledError):
             pipeline.build(factor=1 + after % 2)
+    break_lease(pipeline.storage)  # the lease of a process that is gone; this one only played dead
 
 
 def damage(pipeline: Pipeline, which: int, is_data: bool) -> None:
