@@ -11,17 +11,16 @@ that it can prove to be free of surprises. One real line of `node_fills_by_block
      "method":"market"},"feeToken":"USDC","twapId":null}]]}
 """
 
-import base64
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NoReturn
 
 import pyarrow as pa
 
+from loaders.exact_json import NumberText, dump, verbatim
 from loaders.hyperliquid.schema import (
     DECIMALS,
     END_TIME_MS,
@@ -42,10 +41,6 @@ _INSTANT: Final = re.compile(
 _INT64: Final = range(-(1 << 63), 1 << 63)
 _ENVELOPE: Final = ("local_time", "block_time", "block_number", "events")
 _KNOWN: Final = frozenset(FILL_TYPES) - {"user"} | {"time"}
-
-
-class NumberText(str):
-    """A JSON number that is no integer, kept as it was written."""
 
 
 class _FaultError(Exception):
@@ -97,7 +92,7 @@ def read_lines(text: bytes, offset: int, position: Position, *, by_block: bool) 
         try:
             envelope, events, first = _open_line(line, number, position, by_block, rows.extra)
         except _FaultError as fault:
-            rows.rejects.append(where | _named(fault) | _verbatim(line))
+            rows.rejects.append(where | _named(fault) | verbatim(line))
             continue
         for event_index, event in enumerate(events, first):
             try:
@@ -120,19 +115,6 @@ def read_lines(text: bytes, offset: int, position: Position, *, by_block: bool) 
     arrays = [pa.array(columns[item.name], item.type) for item in RAW_SCHEMA]
     rows.table = pa.Table.from_arrays(arrays, schema=RAW_SCHEMA)
     return rows
-
-
-def dump(value: Any) -> str:
-    """Return compact JSON in which every number is written as the source wrote it."""
-    match value:
-        case NumberText():
-            return str(value)
-        case dict():
-            return "{" + ",".join(f"{dump(key)}:{dump(item)}" for key, item in value.items()) + "}"
-        case list():
-            return "[" + ",".join(map(dump, value)) + "]"
-        case _:
-            return json.dumps(value, ensure_ascii=False)
 
 
 def _open_line(
@@ -277,16 +259,3 @@ def _nanoseconds(instant: str | None) -> int | None:
 
 def _named(fault: _FaultError) -> dict[str, str]:
     return {"error_type": fault.error_type, "message": str(fault)}
-
-
-def _verbatim(line: bytes) -> dict[str, str]:
-    try:
-        return {"text": line.decode()}
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(line).decode()}
-
-
-def reject_lines(rejects: list[dict[str, Any]]) -> Iterator[bytes]:
-    """Yield rejected lines and fills as JSON lines."""
-    for reject in rejects:
-        yield dump(reject).encode() + b"\n"

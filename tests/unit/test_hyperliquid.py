@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loaders.decode import BrokenObjectError, chunks
+from loaders.exact_json import dump
 from loaders.hyperliquid.archive import objects_between
 from loaders.hyperliquid.batches import BatchReader
-from loaders.hyperliquid.decode import BrokenObjectError, chunks
-from loaders.hyperliquid.records import Position, Rows, dump, read_lines
+from loaders.hyperliquid.records import Position, Rows, read_lines
 from loaders.hyperliquid.schema import FILL_TYPES, RAW_SCHEMA
 from ticklake.sample.market import Market
 

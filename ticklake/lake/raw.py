@@ -1,21 +1,20 @@
 """Landing in the lake: raw segments, the ledger of what came from where, and quarantine.
 
-A source object becomes one segment for each event date that it holds. Segments are named after the
-object, so landing it again replaces them. They are written first, then those of an earlier landing
-that are no longer wanted are deleted, then the ledger is written: a landing that is killed anywhere
-is simply done again.
+A source object becomes one segment for each partition that it holds rows of. Segments are named
+after the object, so landing it again replaces them. The ledger is told first which segments are
+coming, then they are written, then those of an earlier landing that are no longer wanted are
+deleted, then the ledger is told that all is done: a landing killed anywhere is simply done again.
 """
 
 import dataclasses
-import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from ticklake.lake.storage import Storage
+from ticklake.lake.tables import sha256_of
 
 LEDGER: Final = "raw/_ledger"
 QUARANTINE: Final = "quarantine"
@@ -44,6 +43,8 @@ class LedgerEntry:
     """The symbols that were asked for, None for all of them."""
     rows: int
     segments: list[Segment]
+    reader: str = ""
+    """What else decided what was landed: the parameters of the parser."""
     rejected: dict[str, int] = field(default_factory=dict)
     """Number of quarantined lines and rows by type of error."""
     extra: dict[str, int] = field(default_factory=dict)
@@ -54,54 +55,53 @@ class LedgerEntry:
 class StagedSegment:
     """A finished segment that is not published yet."""
 
-    day: date
+    folder: str
     file: Path
     rows: int
     size: int
     sha256: str
 
 
-def publish_segments(
-    storage: Storage, table: str, name: str, staged: Iterable[StagedSegment]
-) -> list[Segment]:
-    """Put segments below `table`. One that is there already, byte for byte, is left untouched."""
-    segments = []
-    for item in staged:
-        path = segment_path(table, name, item.day)
-        present = storage.find(path)
-        if present is None or present.size != item.size or _sha256(storage, path) != item.sha256:
-            storage.publish(item.file, path)
-        segments.append(Segment(path, item.rows, item.size, item.sha256))
-    return segments
-
-
-def remove_stale_segments(
+def replace_segments(
     storage: Storage,
-    table: str,
+    source: str,
     name: str,
-    day: date,
-    wanted: Iterable[Segment],
+    staged: Sequence[StagedSegment],
+    entry: LedgerEntry,
     earlier: LedgerEntry | None,
-) -> int:
-    """Delete segments of an object that its landing did not write again; return how many.
+) -> LedgerEntry:
+    """Publish the segments of an object, delete those it had and has no more, write the ledger.
 
-    Besides those that the ledger knows, the days around the object's own are looked at: a landing
-    that was killed before its ledger entry may have left some there.
+    A segment that is there already, byte for byte, is left untouched. Returns the ledger entry.
     """
-    around = (day + timedelta(days=offset) for offset in (-1, 0, 1))
-    known = {segment_path(table, name, each) for each in around}
-    if earlier is not None:
-        known |= {segment.path for segment in earlier.segments}
-    stale = known - {segment.path for segment in wanted}
-    present = sorted(path for path in stale if storage.find(path) is not None)
-    for path in present:
+    segments = [
+        Segment(f"{item.folder}/{name}.parquet", item.rows, item.size, item.sha256)
+        for item in staged
+    ]
+    wanted = {segment.path for segment in segments}
+    known = {segment.path: segment for segment in earlier.segments} if earlier else {}
+    if not wanted <= known.keys():
+        # Without a tag nothing counts as landed, but whatever may be there now can be found again.
+        coming = [Segment(path, 0, 0, "") for path in sorted(wanted - known.keys())]
+        write_ledger(
+            storage,
+            source,
+            name,
+            dataclasses.replace(entry, tag="", segments=[*known.values(), *coming]),
+        )
+    for item, segment in zip(staged, segments, strict=True):
+        present = storage.find(segment.path)
+        if (
+            present is None
+            or present.size != segment.size
+            or sha256_of(storage, segment.path) != segment.sha256
+        ):
+            storage.publish(item.file, segment.path)
+    for path in sorted(known.keys() - wanted):
         storage.delete(path)
-    return len(present)
-
-
-def segment_path(table: str, name: str, day: date) -> str:
-    """Return where a segment of a date lies."""
-    return f"{table}/date={day.isoformat()}/{name}.parquet"
+    entry = dataclasses.replace(entry, segments=segments)
+    write_ledger(storage, source, name, entry)
+    return entry
 
 
 def read_ledger(storage: Storage, source: str, name: str) -> LedgerEntry | None:
@@ -144,14 +144,6 @@ def _remove_others(storage: Storage, folder: str, names: set[str]) -> None:
     for entry in list(storage.entries(folder)):
         if entry.path not in wanted:
             storage.delete(entry.path)
-
-
-def _sha256(storage: Storage, path: str) -> str:
-    digest = hashlib.sha256()
-    with storage.open(path) as stream:
-        while piece := stream.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def _ledger_path(source: str, name: str) -> str:

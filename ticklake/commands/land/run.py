@@ -1,71 +1,53 @@
-"""`ticklake land`: read a source into raw segments of the lake."""
+"""What all `ticklake land` commands share: options, progress, the summary and the exit code."""
 
 import os
 from collections import Counter
-from datetime import date
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from ticklake.commands.dates import DAY
-
 if TYPE_CHECKING:
-    from loaders.hyperliquid.job import Outcome
-    from loaders.hyperliquid.run import Summary
+    from loaders.landing import Outcome, Request, Summary
 
-ARCHIVE = "s3://hl-mainnet-node-data"
 MISSING_SHOWN = 24
 
 
-@click.group()
-def land() -> None:
-    """Land source data in the lake at LAKE_ROOT (default ./lake)."""
+def landing_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that every loader has: --workers and --force."""
+    force = click.option("--force", is_flag=True, help="Land again what is landed already.")
+    workers = click.option(
+        "--workers",
+        type=click.IntRange(1),
+        default=lambda: len(os.sched_getaffinity(0)),
+        show_default="one a core",
+        help="Processes.",
+    )
+    return workers(force(command))
 
 
-@land.command()
-@click.option(
-    "--source",
-    default=ARCHIVE,
-    show_default=True,
-    help="Where the hour files are: an s3:// or https:// URL, or a directory laid out alike. "
-    "On S3 the reader pays.",
-)
-@click.option("--start", type=DAY, required=True, help="First day, YYYYMMDD.")
-@click.option("--end", type=DAY, required=True, help="Last day, included.")
-@click.option("--coins", help="Only these, e.g. BTC,ETH. Landing again with others adds them.")
-@click.option(
-    "--workers",
-    type=click.IntRange(1),
-    default=lambda: len(os.sched_getaffinity(0)),
-    show_default="one a core",
-    help="Processes.",
-)
-@click.option("--force", is_flag=True, help="Land again what is landed already.")
-def hyperliquid(
-    source: str, start: date, end: date, coins: str | None, workers: int, force: bool
-) -> None:
-    """Land the fills of the Hyperliquid node archive.
+def names(text: str | None, option: str) -> list[str] | None:
+    """Return the names in a list with commas, None where the option was not given."""
+    if text is None:
+        return None
+    wanted = sorted({name.strip() for name in text.split(",")} - {""})
+    if not wanted:
+        raise click.BadParameter("is an empty list.", param_hint=option)
+    return wanted
 
-    Exit code 0 when nothing failed (hours that the archive lacks are listed), 1 when something was
-    set aside in quarantine or failed, or when none of the hours exists.
+
+def run(request: "Request", *, must_exist: bool = False) -> None:
+    """Land a request, show how it goes and what it did; exit with 1 where something is amiss.
+
+    With `must_exist` an object that the source lacks is amiss too.
     """
-    from loaders.hyperliquid.run import Request
-    from loaders.hyperliquid.run import land as land_hours
+    from loaders.landing import land
 
-    if end < start:
-        raise click.BadParameter("is before --start.", param_hint="--end")
-    wanted = None
-    if coins is not None:
-        wanted = sorted({coin.strip() for coin in coins.split(",")} - {""})
-        if not wanted:
-            raise click.BadParameter("names no coin.", param_hint="--coins")
-    root = os.environ.get("LAKE_ROOT") or "./lake"
-    request = Request(root, source, start, end, wanted, workers, force)
     with _Progress() as progress:
-        summary = land_hours(request, progress.report)
-    _print_summary(summary, root)
-    if not summary.is_good:
+        summary = land(request, progress.report)
+    _print_summary(summary, request.root)
+    if not summary.is_good or (must_exist and summary.missing):
         raise SystemExit(1)
 
 
@@ -100,7 +82,7 @@ class _Progress:
     def report(self, outcome: "Outcome", done: int, total: int) -> None:
         line = f"{outcome.state} {outcome.path}"
         if outcome.state == "landed":
-            line += f": {outcome.rows:,} fills"
+            line += f": {outcome.rows:,} rows"
         if outcome.message:
             line += f" ({outcome.message})"
         if self._bar is None:
@@ -120,14 +102,14 @@ def _print_summary(summary: "Summary", root: str) -> None:
         f"Objects: {states}, {f'{failed} failed, ' if failed else ''}{len(summary.missing)} missing"
     )
     click.echo(
-        f"Landed: {summary.rows:,} fills from {summary.size:,} bytes "
+        f"Landed: {summary.rows:,} rows from {summary.size:,} bytes "
         f"in {summary.seconds:.1f} s, in {root}"
     )
     if summary.rejected:
-        click.echo(f"Lines and fills set aside in quarantine/: {_listed(summary.rejected)}")
+        click.echo(f"Lines and rows set aside in quarantine/: {_listed(summary.rejected)}")
     if summary.rejected_before:
         click.echo(
-            f"Of the skipped objects {summary.rejected_before:,} lines and fills are in quarantine/"
+            f"Of the skipped objects {summary.rejected_before:,} lines and rows are in quarantine/"
         )
     if summary.extra:
         click.echo(f"Fields without a column, kept in `extra`: {_listed(summary.extra)}")
@@ -139,7 +121,7 @@ def _print_summary(summary: "Summary", root: str) -> None:
         if len(summary.missing) > len(shown):
             click.echo(f"  and {len(summary.missing) - len(shown):,} more")
     if not summary.outcomes:
-        click.echo("None of the hours asked for exists at the source.", err=True)
+        click.echo("Nothing that was asked for exists at the source.", err=True)
 
 
 def _listed(counts: "Counter[str]") -> str:

@@ -1,0 +1,78 @@
+"""The fills of the Hyperliquid node archive."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from loaders.hyperliquid.archive import objects_between
+from loaders.landing import Item, Request
+from loaders.source import Source, SourceObject
+
+if TYPE_CHECKING:
+    from loaders.hyperliquid.batches import BatchReader
+    from loaders.worker import Sink
+
+LOADER: Final = "hyperliquid"
+
+
+def fills_between(
+    root: str,
+    source: str,
+    start: date,
+    end: date,
+    coins: Sequence[str] | None = None,
+    workers: int = 1,
+    force: bool = False,
+) -> Request:
+    """Return the request for the hours of the days from `start` to `end`, both included."""
+    items = [
+        Item(source, hour.path, hour.name, FillsParser(hour.by_block))
+        for hour in objects_between(start, end)
+    ]
+    again = f"ticklake land hyperliquid --source {source} --start {start:%Y%m%d} --end {end:%Y%m%d}"
+    return Request(root, LOADER, items, coins, workers, force, again)
+
+
+@dataclass(frozen=True, slots=True)
+class FillsParser:
+    """Reads one hour of fills, chunk by chunk: the fast way where it can be, else line by line."""
+
+    by_block: bool
+    """Whether a line is a block of fills, and not one fill."""
+
+    def parse(self, source: Source, found: SourceObject, sink: "Sink") -> None:
+        """Read an hour. Raises BrokenObjectError."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        from loaders.decode import chunks
+        from loaders.hyperliquid.records import Position, Rows, read_lines
+
+        coins = None if sink.symbols is None else pa.array(sorted(sink.symbols), pa.string())
+        position = Position()
+        with source.open(found.path) as stream:
+            for chunk in chunks(stream):
+                table = _reader().read(chunk.text, position, by_block=self.by_block)
+                rows = (
+                    read_lines(chunk.text, chunk.offset, position, by_block=self.by_block)
+                    if table is None
+                    else Rows(table)
+                )
+                for reject in rows.rejects:
+                    sink.reject_as(reject)
+                for name, count in rows.extra.items():
+                    sink.extra(name, count)
+                kept = rows.table
+                if coins is not None:
+                    kept = kept.filter(pc.is_in(kept["coin"], coins))
+                sink.rows("fills", kept, exchange="hyperliquid")
+
+
+@cache
+def _reader() -> "BatchReader":
+    """Return the reader of this process."""
+    from loaders.hyperliquid.batches import BatchReader
+
+    return BatchReader()

@@ -1,0 +1,267 @@
+"""Landing source objects: what exists, what is new, and the processes that do it.
+
+Every loader lists the objects it wants (`Item`), each with the parser that knows its bytes; the
+rest is the same for all of them. The work in a process is `loaders.worker`. Imports little: the
+command itself needs neither Arrow nor DuckDB.
+"""
+
+import multiprocessing
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+from loaders.source import Source, SourceObject, open_source
+from ticklake.lake import raw
+from ticklake.lake.storage import Storage, open_storage
+
+if TYPE_CHECKING:
+    from loaders.worker import Sink
+
+LEDGER_THREADS: Final = 16
+
+State = Literal["landed", "skipped", "quarantined", "failed"]
+
+
+class Parser(Protocol):
+    """Knows the bytes of a kind of object. A frozen dataclass: it goes to worker processes.
+
+    Its `repr` is part of the ledger: an object is landed again when its parser changed.
+    """
+
+    def parse(self, source: Source, found: SourceObject, sink: "Sink") -> None:
+        """Read an object and give its rows, and what is wrong with others, to the sink.
+
+        Raises BrokenObjectError where the object as a whole cannot be used: then nothing of it is
+        landed. Where tables are cut must depend on the object's bytes alone.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One object to land."""
+
+    source: str
+    """The location that `path` lies below."""
+    path: str
+    name: str
+    """Of its segments and its ledger entry; sorts by the time of its content."""
+    parser: Parser
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to land, where."""
+
+    root: str
+    loader: str
+    """The name of the loader in the ledger and in quarantine."""
+    items: Sequence[Item]
+    symbols: Sequence[str] | None = None
+    """The symbols to keep; None for all."""
+    workers: int = 1
+    force: bool = False
+    hint: str = ""
+    """The command that lands an object of this request again, for `ticklake quarantine`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One object to land, with all that a worker process has to know."""
+
+    root: str
+    loader: str
+    item: Item
+    found: SourceObject
+    symbols: Sequence[str] | None
+    """The symbols to keep, those of an earlier landing included; None for all."""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one object."""
+
+    path: str
+    state: State
+    size: int = 0
+    rows: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    extra: dict[str, int] = field(default_factory=dict)
+    message: str = ""
+
+
+Report = Callable[[Outcome, int, int], None]
+"""Called for each object with its outcome, how many are done, and how many there are."""
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run has done."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    """Objects that should exist and do not."""
+    seconds: float = 0.0
+
+    def count(self, state: str) -> int:
+        """Return the number of objects in a state."""
+        return sum(outcome.state == state for outcome in self.outcomes)
+
+    @property
+    def rows(self) -> int:
+        """Rows landed by this run."""
+        return sum(outcome.rows for outcome in self._landed())
+
+    @property
+    def size(self) -> int:
+        """Source bytes landed by this run."""
+        return sum(outcome.size for outcome in self._landed())
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """Lines and rows that this run set aside, by type of error."""
+        return sum((Counter(item.rejected) for item in self._landed()), Counter())
+
+    @property
+    def rejected_before(self) -> int:
+        """Lines and rows of skipped objects that an earlier run set aside."""
+        skipped = (item for item in self.outcomes if item.state == "skipped")
+        return sum(sum(item.rejected.values()) for item in skipped)
+
+    @property
+    def extra(self) -> Counter[str]:
+        """Rows by name of a field that has no column of its own."""
+        return sum((Counter(item.extra) for item in self._landed()), Counter())
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing failed, nothing was set aside, and there was something to land."""
+        bad = self.count("quarantined") or self.count("failed") or self.rejected
+        return not bad and bool(self.outcomes)
+
+    def _landed(self) -> Iterator[Outcome]:
+        return (outcome for outcome in self.outcomes if outcome.state == "landed")
+
+
+def land(request: Request, report: Report) -> Summary:
+    """Land all objects of a request that are not landed yet.
+
+    Raises LakeError, before anything is written, where the lake or a source cannot be reached.
+    """
+    began = time.monotonic()
+    storage = open_storage(request.root)
+    storage.sweep()
+    found = _survey(request.items)
+    present = [item for item in request.items if item in found]
+    summary = Summary(missing=[item.path for item in request.items if item not in found])
+
+    jobs = []
+    ledgers = _read_ledgers(storage, request.loader, present)
+    for item, (entry, is_whole) in zip(present, ledgers, strict=True):
+        job = _plan(request, item, found[item], entry, is_whole)
+        if isinstance(job, Outcome):
+            summary.outcomes.append(job)
+            report(job, len(summary.outcomes), len(present))
+        else:
+            jobs.append(job)
+    for outcome in _perform(jobs, request.workers):
+        summary.outcomes.append(outcome)
+        report(outcome, len(summary.outcomes), len(present))
+    summary.seconds = time.monotonic() - began
+    return summary
+
+
+def opened(location: str) -> Source:
+    """Return the source at a location. An archive on S3 bills the reader; others ignore that."""
+    return open_source(location, requester_pays=location.startswith("s3://"))
+
+
+def _survey(items: Sequence[Item]) -> dict[Item, SourceObject]:
+    by_source: dict[str, dict[str, Item]] = {}
+    for item in items:
+        by_source.setdefault(item.source, {})[item.path] = item
+    return {
+        wanted[path]: entry
+        for location, wanted in by_source.items()
+        for path, entry in opened(location).survey(wanted).items()
+    }
+
+
+def _plan(
+    request: Request,
+    item: Item,
+    found: SourceObject,
+    entry: raw.LedgerEntry | None,
+    is_whole: bool,
+) -> Job | Outcome:
+    """Return the job for an object, or the outcome of skipping it.
+
+    A landing never narrows what an earlier one has landed: the symbols of both are kept.
+    """
+    symbols = None if request.symbols is None else sorted(set(request.symbols))
+    if entry is not None:
+        if symbols is not None:
+            symbols = None if entry.symbols is None else sorted({*symbols, *entry.symbols})
+        landed = (entry.size, entry.tag, entry.symbols, entry.reader)
+        same = landed == (found.size, found.tag, symbols, repr(item.parser))
+        if same and is_whole and found.tag and not request.force:
+            return Outcome(item.path, "skipped", found.size, entry.rows, entry.rejected)
+    return Job(request.root, request.loader, item, found, symbols, request.hint)
+
+
+def _read_ledgers(
+    storage: Storage, loader: str, items: Sequence[Item]
+) -> list[tuple[raw.LedgerEntry | None, bool]]:
+    """Return the ledger entry of each object, and whether all its segments are still there."""
+    with ThreadPoolExecutor(LEDGER_THREADS) as pool:
+        entries = list(pool.map(lambda item: raw.read_ledger(storage, loader, item.name), items))
+        wanted = [segment for entry in entries if entry for segment in entry.segments]
+        folders = sorted({segment.path.rpartition("/")[0] for segment in wanted})
+        listings = pool.map(lambda folder: list(storage.entries(folder)), folders)
+        sizes = {item.path: item.size for listing in listings for item in listing}
+    return [
+        (entry, all(sizes.get(item.path) == item.size for item in entry.segments))
+        if entry
+        else (None, False)
+        for entry in entries
+    ]
+
+
+def _perform(jobs: Sequence[Job], workers: int) -> Iterable[Outcome]:
+    workers = min(workers, len(jobs))
+    if workers <= 1:
+        yield from map(perform, jobs)
+        return
+    # A fresh interpreter a process: a fork would copy the locks of threads that it does not have.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        futures = {pool.submit(perform, job): job for job in jobs}
+        try:
+            for future in as_completed(futures):
+                yield _result(future, futures[future])
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def perform(job: Job) -> Outcome:
+    """Land one object, in whatever process this is called."""
+    from loaders.worker import land_object
+
+    return land_object(job)
+
+
+def _result(future: Future[Outcome], job: Job) -> Outcome:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        message = (
+            "a worker process died, perhaps for want of memory. Run the command again, with fewer "
+            "--workers; what is done is kept"
+        )
+        return Outcome(job.item.path, "failed", message=message)

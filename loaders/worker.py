@@ -1,0 +1,192 @@
+"""Landing one object: from the source to segments, ledger and quarantine."""
+
+import resource
+from collections import Counter
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from loaders.channels import CHANNELS
+from loaders.decode import BrokenObjectError
+from loaders.exact_json import dump, verbatim
+from loaders.landing import Job, Outcome, opened
+from loaders.source import Source
+from ticklake.lake import raw
+from ticklake.lake.errors import LakeError
+from ticklake.lake.segments import SegmentWriter
+from ticklake.lake.storage import Storage, open_storage
+
+REJECTED: Final = "rejected.jsonl"
+
+
+class Sink:
+    """Where a parser puts what it finds in one object."""
+
+    def __init__(self, folder: Path, symbols: frozenset[str] | None) -> None:
+        self.symbols = symbols
+        """The symbols to keep; None for all. Rows of others are dropped by `rows`."""
+        self.rejected: Counter[str] = Counter()
+        self.extras: Counter[str] = Counter()
+        self._writer = SegmentWriter(folder)
+        self.rejects_file = folder / REJECTED
+        self._rejects = self.rejects_file.open("wb")
+
+    def rows(
+        self,
+        channel: str,
+        table: pa.Table,
+        *,
+        exchange: str,
+        symbol: str | None = None,
+        interval: str | None = None,
+    ) -> None:
+        """Add rows in arrival order; columns that the channel has and the table lacks are null.
+
+        `symbol` and `interval` are for channels that are partitioned by them.
+        """
+        if symbol is not None and self.symbols is not None and symbol not in self.symbols:
+            return
+        values = {"exchange": exchange, "symbol": symbol, "interval": interval}
+        wanted = CHANNELS[channel].partition_by[:-1]
+        self._writer.append(CHANNELS[channel], tuple(str(values[name]) for name in wanted), table)
+
+    def reject(
+        self,
+        error_type: str,
+        message: str,
+        *,
+        line: int | None = None,
+        content: str | bytes | Mapping[str, Any] | None = None,
+        **where: Any,
+    ) -> None:
+        """Set a line or row aside. `line` counts from 1; `content` is what could not be used."""
+        about: dict[str, Any] = {
+            "line": line,
+            **where,
+            "error_type": error_type,
+            "message": message,
+            **(verbatim(content) if isinstance(content, bytes) else {"content": content}),
+        }
+        self.reject_as(about)
+
+    def reject_as(self, entry: dict[str, Any]) -> None:
+        """Set something aside as a JSON line of the caller's making, with an `error_type`."""
+        self.rejected[entry["error_type"]] += 1
+        self._rejects.write(dump(entry).encode() + b"\n")
+
+    def extra(self, name: str, count: int = 1) -> None:
+        """Count rows with a field that has no column and went to `extra`."""
+        self.extras[name] += count
+
+    def finish(self) -> list[raw.StagedSegment]:
+        """Close all files and return the segments."""
+        self._rejects.close()
+        return self._writer.finish()
+
+
+def land_object(job: Job) -> Outcome:
+    """Land one object. Never raises for a fault of the object, the source or the lake."""
+    try:
+        storage = _storage(job.root)
+        source = _source(job.item.source)
+        with storage.staging() as folder:
+            try:
+                return _land(job, storage, source, folder)
+            except BrokenObjectError as error:
+                return _set_aside(job, storage, source, folder, error)
+    except (LakeError, OSError) as error:
+        return Outcome(job.item.path, "failed", message=str(error))
+
+
+def _land(job: Job, storage: Storage, source: Source, folder: Path) -> Outcome:
+    sink = Sink(folder, None if job.symbols is None else frozenset(job.symbols))
+    job.item.parser.parse(source, job.found, sink)
+    staged = sink.finish()
+    thing = f"{job.loader}/{job.item.name}"
+    rejected = dict(sorted(sink.rejected.items()))
+    extra = dict(sorted(sink.extras.items()))
+    entry = raw.LedgerEntry(
+        source=source.location,
+        object=job.item.path,
+        size=job.found.size,
+        tag=job.found.tag,
+        symbols=None if job.symbols is None else sorted(job.symbols),
+        rows=sum(segment.rows for segment in staged),
+        segments=[],
+        reader=repr(job.item.parser),
+        rejected=rejected,
+        extra=extra,
+    )
+    message = ""
+    if rejected:
+        message = "some lines or rows were set aside: " + raw.quarantine(
+            storage, thing, {REJECTED: sink.rejects_file}, _about_rows(job, source, sink)
+        )
+    else:
+        raw.release(storage, thing)
+    earlier = raw.read_ledger(storage, job.loader, job.item.name)
+    raw.replace_segments(storage, job.loader, job.item.name, staged, entry, earlier)
+    return Outcome(job.item.path, "landed", job.found.size, entry.rows, rejected, extra, message)
+
+
+def _set_aside(
+    job: Job, storage: Storage, source: Source, folder: Path, error: BrokenObjectError
+) -> Outcome:
+    """Put a whole object into quarantine. What an earlier version of it has landed stays."""
+    copy = folder / "object"
+    with source.open(job.item.path) as stream, copy.open("wb") as file:
+        while piece := stream.read(1 << 20):
+            file.write(piece)
+    about = _about(job, source) | {
+        "error_type": error.error_type,
+        "message": error.message,
+        "offset": error.offset,
+        "decoded_bytes": error.decoded,
+    }
+    name = job.item.path.rpartition("/")[2]
+    aside = raw.quarantine(storage, f"{job.loader}/{job.item.name}", {name: copy}, about)
+    return Outcome(
+        job.item.path,
+        "quarantined",
+        job.found.size,
+        message=f"{error.error_type}: {error.message}; set aside in {aside}",
+    )
+
+
+def _about(job: Job, source: Source) -> dict[str, Any]:
+    return {
+        "error_type": "",
+        "message": "",
+        "source": f"{source.location}/{job.item.path}",
+        "size": job.found.size,
+        "tag": job.found.tag,
+        "again": job.hint,
+    }
+
+
+def _about_rows(job: Job, source: Source, sink: Sink) -> dict[str, Any]:
+    (commonest, _), *others = sink.rejected.most_common()
+    return _about(job, source) | {
+        "error_type": "SEVERAL" if others else commonest,
+        "message": f"{sink.rejected.total()} lines or rows could not be read; see {REJECTED}",
+        "rejected": dict(sorted(sink.rejected.items())),
+    }
+
+
+# One of each for the life of a worker process.
+
+
+@cache
+def _storage(root: str) -> Storage:
+    pa.set_cpu_count(1)  # the processes are the parallelism
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a file a partition may be open
+    return open_storage(root)
+
+
+@cache
+def _source(location: str) -> Source:
+    return opened(location)

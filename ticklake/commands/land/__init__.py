@@ -1,0 +1,18 @@
+"""`ticklake land`: read a source into raw segments of the lake."""
+
+import click
+
+from ticklake.commands.land.hyperliquid import hyperliquid
+
+
+@click.group()
+def land() -> None:
+    """Land source data in the lake at LAKE_ROOT (default ./lake).
+
+    Exit code 0 when nothing failed, 1 when something was set aside in quarantine or failed, or when
+    nothing that was asked for exists.
+    """
+
+
+for command in (hyperliquid,):
+    land.add_command(command)
