@@ -63,14 +63,11 @@ class Sink:
         **where: Any,
     ) -> None:
         """Set a line or row aside. `line` counts from 1; `content` is what could not be used."""
-        about: dict[str, Any] = {
-            "line": line,
-            **where,
-            "error_type": error_type,
-            "message": message,
-            **(verbatim(content) if isinstance(content, bytes) else {"content": content}),
-        }
-        self.reject_as(about)
+        text: dict[str, Any] = (
+            {**verbatim(content)} if isinstance(content, bytes) else {"content": content}
+        )
+        about = {"line": line, **where, "error_type": error_type, "message": message}
+        self.reject_as(about | text)
 
     def reject_as(self, entry: dict[str, Any]) -> None:
         """Set something aside as a JSON line of the caller's making, with an `error_type`."""
