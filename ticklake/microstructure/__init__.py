@@ -1,0 +1,1 @@
+"""Pure kernels over Arrow and NumPy: no dbt, no I/O, no clock."""
