@@ -2,12 +2,14 @@
 
 import sys
 
-from benchmarks import building, landing
+from benchmarks import building, landing, merging
 
 BENCHMARKS = {
     "landing": landing.main,
     "unchanged": building.unchanged_and_one_hour,
     "compaction": building.compaction,
+    "merging": merging.main,
+    "large": merging.large,
 }
 
 for name in sys.argv[1:] or BENCHMARKS:

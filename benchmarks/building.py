@@ -23,13 +23,13 @@ def unchanged_and_one_hour() -> None:
         first = date(2025, 8, 1)
         for day in range(DAYS):
             write_hour(root / "lake", str(first + timedelta(days=day)), 0, COINS * 40, COINS)
-        _dbt(root, "build")
+        run_dbt(root, "build")
         count = sum(1 for _ in (root / "lake").glob("*/*/**/data.parquet"))
         print(f"\nA build on {count:,} partitions\n{HEADER}")
-        print(_dbt(root, "build").row("nothing to do"))
+        print(run_dbt(root, "build").row("nothing to do"))
         write_hour(root / "lake", str(first + timedelta(days=DAYS - 1)), 1, COINS * 40, COINS)
-        print(_dbt(root, "build").row("one new hour"))
-        print(_dbt(root, "build").row("nothing to do again"))
+        print(run_dbt(root, "build").row("one new hour"))
+        print(run_dbt(root, "build").row("nothing to do again"))
 
 
 def compaction() -> None:
@@ -38,8 +38,8 @@ def compaction() -> None:
         root = Path(folder)
         for hour in range(HOURS):
             write_hour(root / "lake", "2025-08-01", hour, DAY_ROWS // HOURS // 2 * 2)
-        parse = _dbt(root, "parse")
-        cost = _dbt(root, "run", "--select", "fills")
+        parse = run_dbt(root, "parse")
+        cost = run_dbt(root, "run", "--select", "fills")
         rows = sum(
             pq.read_metadata(path).num_rows
             for path in (root / "lake/compacted/fills").glob("*/*/data.parquet")
@@ -57,7 +57,8 @@ def main() -> None:
     compaction()
 
 
-def _dbt(root: Path, *arguments: str) -> Cost:
+def run_dbt(root: Path, *arguments: str) -> Cost:
+    """Run dbt on the lake in a folder, with everything it writes in that folder too."""
     env = {"LAKE_ROOT": str(root / "lake"), "TICKLAKE_DB": str(root / "bench.duckdb")}
     places = ["--target-path", str(root / "target"), "--log-path", str(root / "logs")]
     shutil.rmtree(root / "logs", ignore_errors=True)
