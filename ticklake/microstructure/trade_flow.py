@@ -1,0 +1,101 @@
+"""Trades between book rows: volumes, imbalance and VWAP of each row's interval (C10, C11).
+
+A trade belongs to the first row whose time is at or after its own: to row i iff
+`ts[i-1] < t <= ts[i]`, where i-1 is the previous row, valid or not. Of rows with equal times the
+first takes all. The first row of a symbol has no interval, so its values are undefined.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Times = npt.NDArray[np.int64]
+Signs = npt.NDArray[np.int8]
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Trades:
+    """Trades in the order of the feed. All arrays have one value a trade."""
+
+    ts_us: Times
+    """Microseconds, not falling."""
+    price: Floats
+    size: Floats
+    sign: Signs
+    """+1 where the aggressor bought, -1 where it sold, 0 where that is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """Sums over the trades of each row's interval. NaN, and -1 for the count, on the first row."""
+
+    buy_volume: Floats
+    sell_volume: Floats
+    trade_volume: Floats
+    """Of known and unknown side."""
+    notional: Floats
+    trade_count: Counts
+    signed_root_notional: Floats
+    """Sum of sign * sqrt(price * size): the regressor of Hasbrouck's lambda."""
+
+    @property
+    def signed_volume(self) -> Floats:
+        """Bought minus sold volume."""
+        return self.buy_volume - self.sell_volume
+
+    @property
+    def tfi(self) -> Floats:
+        """Trade flow imbalance, (B - S) / (B + S); NaN where nothing of known side traded."""
+        return imbalance(self.buy_volume, self.sell_volume)
+
+    @property
+    def trade_vwap(self) -> Floats:
+        """Notional over volume; NaN where nothing traded."""
+        return ratio(self.notional, self.trade_volume)
+
+
+def rows_of(trade_ts: Times, row_ts: Times) -> npt.NDArray[np.int64]:
+    """Return the row that each trade belongs to: `len(row_ts)` where it is later than all rows."""
+    return np.searchsorted(row_ts, trade_ts, side="left").astype(np.int64, copy=False)
+
+
+def intervals(row_ts: Times, trades: Trades) -> Intervals:
+    """Return the sums over each row's interval. Rows and trades in order, on the same clock."""
+    count = len(row_ts)
+    # Trades up to the first row have no interval to be in, and those after the last no row yet.
+    first = int(np.searchsorted(trades.ts_us, row_ts[0], side="right")) if count else 0
+    last = int(np.searchsorted(trades.ts_us, row_ts[-1], side="right")) if count else 0
+    row = rows_of(trades.ts_us[first:last], row_ts)
+    price, size = trades.price[first:last], trades.size[first:last]
+    sign = trades.sign[first:last]
+
+    def summed(values: Floats) -> Floats:
+        # Adds in the order of the trades, so the result does not depend on anything else.
+        total = np.bincount(row, values, count).astype(np.float64)
+        total[:1] = np.nan
+        return total
+
+    number = np.bincount(row, minlength=count).astype(np.int64)
+    number[:1] = -1
+    return Intervals(
+        buy_volume=summed(np.where(sign > 0, size, 0.0)),
+        sell_volume=summed(np.where(sign < 0, size, 0.0)),
+        trade_volume=summed(size),
+        notional=summed(price * size),
+        trade_count=number,
+        signed_root_notional=summed(sign.astype(np.float64) * np.sqrt(price * size)),
+    )
+
+
+def imbalance(buy: Floats, sell: Floats) -> Floats:
+    """Return (B - S) / (B + S), NaN where both are 0."""
+    return ratio(buy - sell, buy + sell)
+
+
+def ratio(value: Floats, by: Floats) -> Floats:
+    """Return a quotient, NaN where it is divided by 0."""
+    quotient: Floats = np.divide(value, by, out=np.full(len(by), np.nan), where=by != 0)
+    return quotient
