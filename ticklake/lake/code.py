@@ -13,7 +13,7 @@ from ticklake.lake.building import WRITER
 from ticklake.lake.tables import fingerprint
 
 PACKAGE = "ticklake"
-ENGINES = ("duckdb", "numpy", "polars", "pyarrow")
+ENGINES = ("duckdb", "llvmlite", "numba", "numpy", "polars", "pyarrow")
 
 
 def code_fingerprint(source: str, config: Mapping[str, Any], language: str) -> str:
