@@ -12,12 +12,17 @@ from pathlib import Path
 import boto3
 import duckdb
 import pytest
+from hypothesis import settings
 
 from tests.s3.faults import FaultProxy
 from tests.s3.launch import describe, start_server
 from tests.s3.server import S3Server
 from ticklake.lake.connection import prepare
 from ticklake.lake.storage import Storage, open_storage
+
+# How long an example takes says little here: kernels compile when first called.
+settings.register_profile("ticklake", deadline=None)
+settings.load_profile("ticklake")
 
 BUCKET = "ticklake-tests"
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")

@@ -3,12 +3,22 @@
 A trade belongs to the first row whose time is at or after its own: to row i iff
 `ts[i-1] < t <= ts[i]`, where i-1 is the previous row, valid or not. Of rows with equal times the
 first takes all. The first row of a symbol has no interval, so its values are undefined.
+
+Rolling values are over the raw trades of (t - h, t], not over sums of intervals (C14).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from ticklake.microstructure.windows import (
+    Fit,
+    rolling_ols,
+    rolling_sum,
+    row_windows,
+    window_bounds,
+)
 
 Times = npt.NDArray[np.int64]
 Signs = npt.NDArray[np.int8]
@@ -88,6 +98,40 @@ def intervals(row_ts: Times, trades: Trades) -> Intervals:
         trade_count=number,
         signed_root_notional=summed(sign.astype(np.float64) * np.sqrt(price * size)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Rolling:
+    """Sums over the trades of (t - h, t] of each row. NaN where there is no trade (C13)."""
+
+    buy_volume: Floats
+    sell_volume: Floats
+    trade_count: Counts
+
+    @property
+    def tfi(self) -> Floats:
+        """(B - S) / (B + S); NaN where nothing of known side traded."""
+        return imbalance(self.buy_volume, self.sell_volume)
+
+
+def rolling(row_ts: Times, trades: Trades, horizon_us: int) -> Rolling:
+    """Return the sums over the window of each row. All trades of exactly its time are in it."""
+    windows = window_bounds(trades.ts_us, row_ts, horizon_us)
+    return Rolling(
+        buy_volume=rolling_sum(np.where(trades.sign > 0, trades.size, 0.0), windows),
+        sell_volume=rolling_sum(np.where(trades.sign < 0, trades.size, 0.0), windows),
+        trade_count=windows.row_counts,
+    )
+
+
+def price_impact_fit(row_ts: Times, change: Floats, flow: Floats, window_us: int) -> Fit:
+    """Regress the change of price of each row on the flow of its interval, over (t - w, t].
+
+    Kyle's lambda (Econometrica 53(6), 1985): `change` is the change of mid, `flow` the signed
+    volume. Hasbrouck's (J. Finance 64(3), 2009): the log return, and the sum of
+    sign * sqrt(price * size).
+    """
+    return rolling_ols(change, flow, row_windows(row_ts, window_us))
 
 
 def imbalance(buy: Floats, sell: Floats) -> Floats:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ticklake.microstructure.trade_flow import Trades, intervals
+from ticklake.microstructure.trade_flow import Trades, intervals, rolling
 
 times = st.integers(0, 12)
 row_times = st.lists(times, max_size=8).map(sorted)
@@ -80,3 +80,18 @@ def test_every_trade_after_the_first_row_is_counted_once(
     found = intervals(np.array(rows, np.int64), columns(trades))
     inside = [trade for trade in trades if rows and rows[0] < trade[0] <= rows[-1]]
     assert found.trade_count[1:].sum() == len(inside)
+
+
+@given(row_times, trade_lists, st.integers(1, 8))
+def test_rolling_values_are_over_the_raw_trades(
+    rows: list[int], trades: list[Trade], horizon: int
+) -> None:
+    found = rolling(np.array(rows, np.int64), columns(trades), horizon)
+    for number, moment in enumerate(rows):
+        mine = [trade for trade in trades if moment - horizon < trade[0] <= moment]
+        buy = sum(size for _, _, size, sign in mine if sign > 0)
+        sell = sum(size for _, _, size, sign in mine if sign < 0)
+        assert found.trade_count[number] == len(mine)
+        assert plain(found.buy_volume[number]) == (buy if mine else None)
+        assert plain(found.sell_volume[number]) == (sell if mine else None)
+        assert plain(found.tfi[number]) == share(buy - sell, buy + sell)
