@@ -2,6 +2,7 @@
 
 import click
 
+from ticklake.commands.land.csv import csv
 from ticklake.commands.land.hyperliquid import hyperliquid
 
 
@@ -14,5 +15,5 @@ def land() -> None:
     """
 
 
-for command in (hyperliquid,):
+for command in (csv, hyperliquid):
     land.add_command(command)
