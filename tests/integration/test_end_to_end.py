@@ -86,7 +86,8 @@ def operator(lake: Lake, tmp_path: Path) -> Operator:
 
 def sample(folder: Path, seed: int = 1, fills: int = 60) -> Path:
     command = [str(BIN / "ticklake"), "sample", "--days", "1", "--seed", str(seed)]
-    subprocess.run([*command, "--fills-per-hour", str(fills), str(folder)], check=True)
+    command += ["--only", "hyperliquid", "--fills-per-hour", str(fills), str(folder)]
+    subprocess.run(command, check=True)
     return folder
 
 

@@ -6,15 +6,15 @@ and some are spread over two lines.
 """
 
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
 
-import lz4.frame
-
+from ticklake.sample.feeds import Period
+from ticklake.sample.files import SampleFile, write_file
 from ticklake.sample.market import Market
+from ticklake.sample.prices import PricePath
 
 HOUR_NS: Final = 3_600 * 10**9
 DAY_NS: Final = 24 * HOUR_NS
@@ -24,15 +24,6 @@ TRADES_PER_BLOCK: Final = 4
 FEWEST_BLOCKS: Final = 40
 FIRST_DAY: Final = date(2025, 7, 28)
 """The archive is written by block since then."""
-
-
-@dataclass(frozen=True, slots=True)
-class SampleFile:
-    """One file that was written."""
-
-    path: Path
-    fills: int
-    size: int
 
 
 def write_sample(
@@ -49,24 +40,28 @@ def write_sample(
     `hours` stops after so many of them.
     """
     begin = datetime.combine(start, time(), UTC)
-    chain = _Chain(random.Random(f"ticklake-{seed}"), begin, fills_per_hour)
+    rng = random.Random(f"ticklake-{seed}")
+    paths = Period(round(begin.timestamp()) * 10**6, days, seed).paths()
+    chain = _Chain(rng, begin, fills_per_hour, paths)
     for number in range(days * 24 if hours is None else hours):
         lines, fills = chain.next_hour()
         hour = begin + timedelta(hours=number)
         path = folder / f"node_fills_by_block/hourly/{hour:%Y%m%d}/{hour.hour}.lz4"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = "".join(lines).encode()
-        with path.open("wb") as file:
-            file.write(lz4.frame.compress(text, block_linked=True, store_size=True))
-        yield SampleFile(path, fills, path.stat().st_size)
+        yield write_file(path, "".join(lines).encode(), fills)
 
 
 class _Chain:
     """Blocks in the order in which a node writes them down."""
 
-    def __init__(self, rng: random.Random, begin: datetime, fills_per_hour: int) -> None:
+    def __init__(
+        self,
+        rng: random.Random,
+        begin: datetime,
+        fills_per_hour: int,
+        paths: Mapping[str, PricePath],
+    ) -> None:
         self._rng = rng
-        self._market = Market(rng)
+        self._market = Market(rng, paths)
         self._blocks_per_hour = max(FEWEST_BLOCKS, fills_per_hour // (2 * TRADES_PER_BLOCK))
         self._trades_per_block = max(1.0, fills_per_hour / 2 / self._blocks_per_hour)
         self._hour_begins = round(begin.timestamp()) * 10**9

@@ -1,12 +1,15 @@
-"""A small market: coins whose prices wander, and users who trade them.
+"""A small market of Hyperliquid: coins, and users who trade them.
 
 Everything is counted in whole units (of price tick and size step), so that each fill's start
 position is exactly where the one before it left the user.
 """
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
+
+from ticklake.sample.prices import PricePath
 
 ZERO_HASH: Final = "0x" + "0" * 64
 USER_COUNT: Final = 400
@@ -73,6 +76,8 @@ class Market:
     """Makes fills, as the text of `[user, fill]`."""
 
     rng: random.Random
+    paths: Mapping[str, PricePath] = field(default_factory=dict)
+    """Coins that follow a price path; the price of any other wanders."""
     coins: list[Coin] = field(default_factory=all_coins)
     users: list[str] = field(init=False)
     builders: list[str] = field(init=False)
@@ -107,7 +112,7 @@ class Market:
         rng = self.rng
         chance = rng.random
         coin = self._schedule[int(chance() * len(self._schedule))]
-        self._move(coin)
+        self._move(coin, time_ms)
         size = 1 + int(coin.largest * chance() ** 6)
         maker = int(MAKER_COUNT * chance()) if chance() < 0.6 else int(USER_COUNT * chance())
         taker = maker if chance() < 0.004 else int(USER_COUNT * chance())
@@ -147,8 +152,12 @@ class Market:
         first, second = (taker, maker) if taker_buys else (maker, taker)
         return [leg(first, taker_buys), leg(second, not taker_buys)]
 
-    def _move(self, coin: Coin) -> None:
-        """Let the price wander, and pull it back gently so that it stays of its size."""
+    def _move(self, coin: Coin, time_ms: int) -> None:
+        """Follow the coin's path, or wander, pulled back gently to where the price began."""
+        if path := self.paths.get(coin.name):
+            ticks = path.price(time_ms // 1_000) * 10**coin.price_digits
+            coin.ticks = round(ticks + self.rng.random() * 2 - 1)
+            return
         step = max(1, coin.first_ticks // 20_000)
         pull = (coin.first_ticks - coin.ticks) / (coin.first_ticks * 0.05)
         coin.ticks += int((self.rng.random() * 2 - 1 + pull * 0.02) * 3 * step)
