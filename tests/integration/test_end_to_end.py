@@ -121,7 +121,7 @@ def test_the_real_hour_gives_the_counts_known_by_hand(
     shutil.copytree(shared_data / "hl-mainnet-node-data", source)
     os.chmod(hour(source, 0), 0o644)
     operator = Operator(str(tmp_path / "lake"), {}, tmp_path)
-    assert "1,014 fills" in operator.land(source)
+    assert "1,014 rows" in operator.land(source)
     operator.build()
     fills = "select count(*), count_if(date = '2025-07-31'), count_if(tid = 0) from compacted.fills"
     assert operator.query(fills) == [(1014, 12, 712)]
