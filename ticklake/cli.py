@@ -8,12 +8,15 @@ from typing import Any
 
 import click
 
+from ticklake.commands.delete import delete
 from ticklake.commands.demo import demo
 from ticklake.commands.land import land
 from ticklake.commands.plan import plan
 from ticklake.commands.sample import sample
 from ticklake.commands.sql import sql
+from ticklake.commands.status import status
 from ticklake.commands.unlock import unlock
+from ticklake.commands.verify import verify
 from ticklake.lake.errors import LakeError
 
 
@@ -33,7 +36,7 @@ def main() -> None:
     """Build a lakehouse of market microstructure: land source data, then run `dbt build`."""
 
 
-for command in (demo, land, plan, sample, sql, unlock):
+for command in (delete, demo, land, plan, sample, sql, status, unlock, verify):
     main.add_command(command)
 
 

@@ -2,24 +2,24 @@
 
 import re
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import click
 
 
 class Day(click.ParamType[date]):
-    """A day written as YYYYMMDD."""
+    """A day written as YYYYMMDD or YYYY-MM-DD."""
 
     name = "YYYYMMDD"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
         if isinstance(value, date):
             return value
-        if re.fullmatch(r"[0-9]{8}", value):
+        if re.fullmatch(r"[0-9]{8}|[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
             with suppress(ValueError):
-                return datetime.strptime(value, "%Y%m%d").date()
-        return self.fail(f"{value!r} is no day like 20250801.", param, ctx)
+                return date.fromisoformat(value)
+        return self.fail(f"{value!r} is no day like 20250801 or 2025-08-01.", param, ctx)
 
 
 DAY = Day()

@@ -12,6 +12,7 @@ from ticklake.lake.errors import LakeError
 from ticklake.lake.paths import Key, partition_path, project
 from ticklake.lake.planning import Plan, Unit
 from ticklake.lake.publishing import Origin, drop, publish
+from ticklake.lake.storage import Storage
 from ticklake.lake.tables import LakeTable, partition_paths
 
 BATCH_BYTES = 64 << 20  # compressed input of the units that are computed in one query
@@ -84,6 +85,14 @@ class Report:
         return f"{text}, {self.rows:,} rows"
 
 
+class FailedUnitsError(LakeError):
+    """Some units of a table could not be built; `failures` has a line for each."""
+
+    def __init__(self, message: str, failures: Sequence[str]) -> None:
+        super().__init__(message)
+        self.failures = failures
+
+
 Compute = Callable[[duckdb.DuckDBPyConnection, Sequence[Unit], Mapping[str, list[str]]], str]
 """Given a batch and the files of each input, return the SQL whose rows are the result."""
 
@@ -96,10 +105,12 @@ def build(
     compute: Compute,
     code: str,
     after_partition: Callable[[], None] = lambda: None,
+    source: Storage | None = None,
 ) -> Report:
     """Carry out a plan. A unit that cannot be computed does not stop the others.
 
-    Raises LakeError naming the units that failed, after everything else is published.
+    Inputs are read from `source`, by default where the table is. Raises FailedUnitsError naming the
+    units that failed, after everything else is published.
     """
     report = Report(unchanged=plan.unchanged, stale_outside=plan.stale_outside)
     report.failures += [
@@ -109,7 +120,10 @@ def build(
     drop(table, plan.dropped)
     report.dropped += len(plan.dropped)
     with table.storage.staging() as folder:
-        worker = _Worker(connection, model, table, compute, code, folder, report, after_partition)
+        worker = _Worker(
+            connection, model, table, compute, code, folder, report, after_partition,
+            source or table.storage,
+        )  # fmt: skip
         try:
             for batch in _batches([unit for unit, _ in plan.dirty], model):
                 worker.run(batch)
@@ -118,9 +132,10 @@ def build(
     if report.failures:
         shown = "\n".join(report.failures[:5])
         more = f"\n... and {len(report.failures) - 5} more" if len(report.failures) > 5 else ""
-        raise LakeError(
+        raise FailedUnitsError(
             f"{len(report.failures)} of {len(plan.dirty) + len(plan.blocked)} units of "
-            f"{model.name} could not be built; the others are published.\n{shown}{more}"
+            f"{model.name} could not be built; the others are published.\n{shown}{more}",
+            report.failures,
         )
     return report
 
@@ -194,7 +209,9 @@ class _Worker:
         folder: Path,
         report: Report,
         after_partition: Callable[[], None],
+        source: Storage,
     ) -> None:
+        self._source = source
         self._connection, self._model, self._table = connection, model, table
         self._compute, self._code, self._folder = compute, code, folder
         self._report, self._after_partition = report, after_partition
@@ -218,7 +235,7 @@ class _Worker:
 
     def _run(self, units: Sequence[Unit]) -> None:
         model, connection = self._model, self._connection
-        files = input_files(connection, model.inputs, units, self._table.storage.url, self._folder)
+        files = input_files(connection, model.inputs, units, self._source.url, self._folder)
         set_files(connection, files)
         closed = [_group_path(model.unit_by, unit.key) for unit in units if unit.is_closed]
         connection.execute(

@@ -66,7 +66,7 @@ def _names(source: str, package: str) -> set[str]:
         ".".join(parts[:length])
         for parts in (name.split(".") for name in names)
         if parts[0] == PACKAGE
-        for length in range(1, len(parts) + 1)
+        for length in range(2, len(parts) + 1)  # the package itself makes no table
     }
 
 

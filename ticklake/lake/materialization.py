@@ -21,6 +21,7 @@ from ticklake.lake.building import (
 )
 from ticklake.lake.checks import Check, Tested
 from ticklake.lake.code import code_fingerprint
+from ticklake.lake.comparing import compare
 from ticklake.lake.connection import prepare_cursor
 from ticklake.lake.errors import LakeError
 from ticklake.lake.paths import Key, partition_path
@@ -30,6 +31,8 @@ from ticklake.lake.tables import Partition, fingerprint
 
 PLAN_ONLY = "TICKLAKE_PLAN_ONLY"
 """Environment variable: plan every model and build none."""
+COMPARE_ONLY = "TICKLAKE_COMPARE_ONLY"
+"""Environment variable: compute what is up to date again and compare it; publish nothing."""
 DIE_AFTER = "TICKLAKE_DIE_AFTER"
 """Environment variable for tests: end the process at once after so many published partitions."""
 
@@ -166,6 +169,14 @@ def _run(
         full_refresh=spec["full_refresh"],
     )
     session.plans[model.name] = (model, plan)
+    if os.environ.get(COMPARE_ONLY):
+        selection = _selection(spec["selection"])
+        comparison = compare(
+            connection, model, table, plan, units, selection, compute, session.hold_lease
+        )
+        session.comparisons[model.name] = comparison
+        session.results[model.name] = {"message": str(comparison), "rows": 0, "is_plan": True}
+        return
     if is_plan_only:
         session.pending[model.location] = _pending(model, table.published, plan)
         message = f"{len(plan.dirty)} units to build, {len(plan.dropped)} partitions to drop"

@@ -8,6 +8,11 @@ from ticklake.lake.errors import LakeError
 Key = tuple[str, ...]
 """The values of a partition, in the order of the table's partition columns."""
 
+LAYERS = ("compacted", "featured", "bars", "marts")
+"""The folders of a lake that hold the tables which ticklake builds."""
+RAW = "raw"
+"""The folder that holds what loaders land."""
+
 NO_VALUE = {"NULL", "__HIVE_DEFAULT_PARTITION__"}
 """What DuckDB reads as no value at all, unless a character of it is encoded."""
 

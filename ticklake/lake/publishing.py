@@ -65,6 +65,7 @@ def publish(table: LakeTable, key: Key, staged: Path, row_count: int, origin: Or
         "unit_partitions": origin.unit_partitions,
         "quarantined": origin.quarantined,
         "order_by": list(origin.order_by),
+        "time_column": origin.time_column,
         "tag": data.tag,
     }
     entry = table.storage.write(f"{folder}/{META}", json.dumps(meta, indent=1).encode())
@@ -76,6 +77,8 @@ def publish(table: LakeTable, key: Key, staged: Path, row_count: int, origin: Or
         inputs=origin.fingerprint,
         code=origin.code,
         unit_partitions=origin.unit_partitions,
+        ts_event_min=first,
+        ts_event_max=last,
     )
     table.remember(item, data, entry)
     return is_new

@@ -13,14 +13,13 @@ import duckdb
 
 from ticklake.lake.building import InputSpec, ModelSpec
 from ticklake.lake.checks import Check, Tested
+from ticklake.lake.comparing import Comparison
 from ticklake.lake.errors import LakeError
 from ticklake.lake.lease import Lease
-from ticklake.lake.paths import Key
+from ticklake.lake.paths import LAYERS, Key
 from ticklake.lake.planning import Input, Plan
 from ticklake.lake.storage import Storage, open_storage
 from ticklake.lake.tables import LakeTable, Partition, RawTable
-
-LAYERS = ("compacted", "featured", "bars", "marts")
 
 
 @dataclass
@@ -32,6 +31,8 @@ class Session:
     """Model name -> what its materialization reports to Jinja."""
     plans: dict[str, tuple[ModelSpec, Plan]] = field(default_factory=dict)
     """Model name -> the model and its plan, in the order of the run."""
+    comparisons: dict[str, Comparison] = field(default_factory=dict)
+    """Model name -> what computing it again showed; only when that was asked for."""
     checks: dict[str, tuple[Check, dict[str, list[str]]]] = field(default_factory=dict)
     tested: dict[tuple[str, ...], Tested] = field(default_factory=dict)
     """Locations of tables -> their units, for the tests that read just these."""

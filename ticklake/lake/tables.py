@@ -18,8 +18,10 @@ from ticklake.lake.storage import Entry, Storage
 
 DATA = "data.parquet"
 META = "meta.json"
+DAMAGE = "damage"
+"""What `ticklake verify` writes into `meta.json` where a listing would not show the damage."""
 CACHE = "_cache"
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 READERS = 16
 
 
@@ -49,7 +51,22 @@ class Published:
     inputs: str = ""
     code: str = ""
     unit_partitions: int = 0
+    ts_event_min: str | None = None
+    """Nanoseconds since 1970, as in `meta.json`; None without rows or without a time column."""
+    ts_event_max: str | None = None
     damage: str | None = None
+
+
+CACHED = (
+    "size",
+    "sha256",
+    "row_count",
+    "inputs",
+    "code",
+    "unit_partitions",
+    "ts_event_min",
+    "ts_event_max",
+)
 
 
 class Cache:
@@ -119,10 +136,17 @@ class RawTable:
 class LakeTable:
     """A table that ticklake builds: one `data.parquet` and one `meta.json` a partition."""
 
-    def __init__(self, storage: Storage, location: str, columns: Sequence[str]) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        location: str,
+        columns: Sequence[str],
+        entries: Iterable[Entry] | None = None,
+    ) -> None:
+        """Look at what is there; `entries` is its listing, where the caller has it already."""
         self.storage, self.location, self.columns = storage, location, tuple(columns)
         self._cache = Cache(storage, location)
-        self.published = self._scan()
+        self.published = self._scan(storage.entries(location) if entries is None else entries)
 
     def folder(self, key: Key) -> str:
         """Return the path of a partition's folder."""
@@ -164,9 +188,9 @@ class LakeTable:
             self._cache.entries.pop("empty units", None)
         self._cache.save()
 
-    def _scan(self) -> dict[Key, Published]:
+    def _scan(self, entries: Iterable[Entry]) -> dict[Key, Published]:
         folders: dict[str, dict[str, Entry]] = {}
-        for entry in self.storage.entries(self.location):
+        for entry in entries:
             folder, _, name = entry.path.rpartition("/")
             if name in (DATA, META):
                 folders.setdefault(folder, {})[name] = entry
@@ -211,10 +235,15 @@ class LakeTable:
                 inputs=meta["inputs"],
                 code=meta["code"],
                 unit_partitions=int(meta["unit_partitions"]),
+                ts_event_min=meta["ts_event_min"],
+                ts_event_max=meta["ts_event_max"],
+                damage=meta.get(DAMAGE),
             )
             written_as = meta.get("tag")
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return Published(key, damage="meta.json cannot be read")
+        if item.damage:
+            return item
         if data.size != item.size:
             return replace(item, damage=f"data.parquet has {data.size} bytes, not {item.size}")
         if data.tag != written_as and sha256_of(self.storage, data.path) != item.sha256:
@@ -256,8 +285,5 @@ def _marks(objects: Mapping[str, Entry]) -> list[Any]:
 
 
 def _cached(item: Published, data: Entry, meta: Entry) -> dict[str, Any]:
-    values = {
-        name: getattr(item, name)
-        for name in ("size", "sha256", "row_count", "inputs", "code", "unit_partitions")
-    }
+    values = {name: getattr(item, name) for name in CACHED}
     return {"marks": _marks({DATA: data, META: meta}), "is": values}

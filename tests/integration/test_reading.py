@@ -1,0 +1,116 @@
+"""`ticklake.read` gives the rows of a range in stored order and opens nothing else."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+
+import ticklake
+from tests.conftest import Lake
+from tests.integration.pipeline import Pipeline
+from ticklake.lake.errors import LakeError
+
+NOON = 43_200
+
+
+@pytest.fixture
+def pipeline(lake: Lake) -> Pipeline:
+    """Three days of two symbols."""
+    pipeline = Pipeline(lake.root, lake.storage, lake.connect())
+    for day in (1, 2, 3):
+        rows = [(NOON, "A", 10 * day + 1), (5, "A", 10 * day), (NOON, "B/C", -day)]
+        pipeline.land("x", f"2025-01-0{day}", "a", rows)
+    pipeline.build()
+    return pipeline
+
+
+def values(*arguments: Any, **keywords: Any) -> list[int]:
+    relation = ticklake.read(*arguments, columns=["value"], **keywords)
+    return [value for (value,) in relation.fetchall()]
+
+
+def test_rows_come_in_stored_order_with_their_types(pipeline: Pipeline) -> None:
+    relation = ticklake.read("ticks")
+    assert list(zip(relation.columns, map(str, relation.types), strict=True)) == [
+        ("exchange", "VARCHAR"),
+        ("symbol", "VARCHAR"),
+        ("date", "DATE"),
+        ("ts_event", "TIMESTAMP WITH TIME ZONE"),
+        ("value", "BIGINT"),
+    ]
+    assert values("compacted.ticks") == [10, 11, 20, 21, 30, 31, -1, -2, -3]
+    assert relation.fetchone() == (
+        "x", "A", date(2025, 1, 1), datetime(2025, 1, 1, 0, 0, 5, tzinfo=UTC), 10,
+    )  # fmt: skip
+
+
+def test_days_count_whole_and_instants_to_the_microsecond(pipeline: Pipeline) -> None:
+    def of_a(start: Any = None, end: Any = None) -> list[int]:
+        return values("ticks", symbol="A", start=start, end=end)
+
+    assert of_a("2025-01-02", "2025-01-02") == [20, 21]
+    assert of_a(date(2025, 1, 2)) == [20, 21, 30, 31]
+    assert of_a(end="2025-01-01") == [10, 11]
+    assert of_a("2025-01-01T12:00", "2025-01-02T12:00") == [11, 20]
+    assert of_a(datetime(2025, 1, 1, 12, tzinfo=UTC), "2025-01-02T12:00:00.000001Z") == [
+        11, 20, 21,
+    ]  # fmt: skip
+    assert of_a(datetime(2025, 1, 1, 12, 0, 0, 1), date(2025, 1, 2)) == [20, 21]
+    assert of_a("2025-01-01T13:00+01:00", "2025-01-02T00:00") == [11]
+
+
+def test_symbols_and_exchanges_are_one_or_several(pipeline: Pipeline) -> None:
+    assert values("ticks", symbol="B/C") == [-1, -2, -3]
+    assert values("ticks", symbol=["A", "B/C"], exchange="x", end="2025-01-01") == [10, 11, -1]
+    assert values("ticks", exchange="y") == []
+    totals = ticklake.read("totals", symbol="A", columns=["date", "total"])
+    assert totals.fetchall()[0] == (date(2025, 1, 1), 42)
+
+
+def test_only_partitions_in_range_are_opened(pipeline: Pipeline) -> None:
+    path = "compacted/ticks/exchange=x/symbol=A/date=2025-01-01/data.parquet"
+    pipeline.storage.write(path, b"no Parquet")
+    assert values("ticks", symbol="A", start="2025-01-02") == [20, 21, 30, 31]
+    with pytest.raises(duckdb.Error, match="2025-01-01"):
+        values("ticks", symbol="A")
+
+
+def test_a_range_without_rows_keeps_the_types(pipeline: Pipeline) -> None:
+    empty = ticklake.read("ticks", start="2030-01-01")
+    assert empty.fetchall() == []
+    assert empty.types == ticklake.read("ticks").types
+
+
+def test_polars_gets_a_frame(pipeline: Pipeline) -> None:
+    frame = ticklake.read("ticks", symbol="A", end="2025-01-01", as_="polars")
+    assert frame["value"].to_list() == [10, 11]
+    assert frame.schema["date"] == pl.Date
+    lazy = ticklake.read("ticks", symbol="A").pl(lazy=True)
+    assert lazy.filter(pl.col("value") > 20).collect()["value"].to_list() == [21, 30, 31]
+
+
+def test_relations_of_one_lake_can_be_joined(pipeline: Pipeline) -> None:
+    ticks = ticklake.read("ticks", columns=["symbol", "ts_event", "value"]).set_alias("ticks")
+    steps = ticklake.read("steps", columns=["symbol", "ts_event", "previous"]).set_alias("steps")
+    joined = ticks.join(steps, "ticks.symbol = steps.symbol and ticks.ts_event = steps.ts_event")
+    assert joined.count("*").fetchone() == (9,)
+
+
+def test_raw_segments_are_read_by_their_full_name(pipeline: Pipeline) -> None:
+    assert len(values("raw.ticks")) == 9
+    connection = duckdb.connect()
+    own = ticklake.read("raw.ticks", connection=connection, root=pipeline.root)
+    assert own.count("*").fetchone() == (9,)
+
+
+def test_what_is_not_there_is_named(pipeline: Pipeline) -> None:
+    with pytest.raises(LakeError, match=r"There is no table 'trades' .* compacted\.steps, compac"):
+        ticklake.read("trades")
+    with pytest.raises(LakeError, match=r'(?s)compacted\.ticks cannot be read like that.*"price"'):
+        ticklake.read("ticks", columns=["price"])
+    with pytest.raises(LakeError, match="'yesterday' is no day like 2025-08-01"):
+        ticklake.read("ticks", start="yesterday")
+    with pytest.raises(LakeError, match=r"compacted\.totals has no time column: give days"):
+        ticklake.read("totals", start="2025-01-01T12:00")

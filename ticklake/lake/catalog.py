@@ -1,0 +1,115 @@
+"""Which tables a lake has, told from its paths alone: no dbt, no manifest."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ticklake.lake.errors import LakeError
+from ticklake.lake.paths import LAYERS, RAW, Key, partition_key
+from ticklake.lake.storage import Entry, Storage
+from ticklake.lake.tables import DATA, META
+
+
+@dataclass(frozen=True)
+class TableListing:
+    """One table as a listing shows it."""
+
+    location: str
+    columns: tuple[str, ...]
+    """The partition columns, in the order of the path."""
+    entries: tuple[Entry, ...]
+
+    @property
+    def name(self) -> str:
+        """The name that SQL knows it by, for example `compacted.trades`."""
+        return self.location.replace("/", ".")
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether loaders land it; else ticklake builds it."""
+        return self.location.startswith(f"{RAW}/")
+
+    def partitions(self) -> dict[Key, dict[str, Entry]]:
+        """Return the files that belong to each partition by name, both in order."""
+        found: dict[Key, dict[str, Entry]] = {}
+        for entry in sorted(self.entries, key=lambda entry: entry.path):
+            key = self._key(entry)
+            if key is not None:
+                found.setdefault(key, {})[entry.path.rpartition("/")[2]] = entry
+        return dict(sorted(found.items()))
+
+    def strays(self) -> list[Entry]:
+        """Return the files that belong to no partition: nothing reads them."""
+        return sorted(
+            (entry for entry in self.entries if self._key(entry) is None),
+            key=lambda entry: entry.path,
+        )
+
+    def _key(self, entry: Entry) -> Key | None:
+        folder, _, name = entry.path.removeprefix(f"{self.location}/").rpartition("/")
+        is_data = is_segment(name) if self.is_raw else name in (DATA, META)
+        return partition_key(self.columns, folder) if is_data else None
+
+
+def find_tables(
+    storage: Storage, table: str | None = None, layers: Sequence[str] = (*LAYERS, RAW)
+) -> list[TableListing]:
+    """Return the tables in some layers, or those of one name: `trades` or `compacted.trades`.
+
+    Costs one listing of what is asked for. Raises LakeError, naming the tables there are, where
+    there is none of that name.
+    """
+    if table is None:
+        return _tables(entry for layer in layers for entry in storage.entries(layer))
+    layer, _, name = table.replace("/", ".").rpartition(".")
+    wanted = [layer] if layer else layers
+    found = _tables(
+        entry
+        for each in wanted
+        if each in layers and name
+        for entry in storage.entries(f"{each}/{name}")
+    )
+    if not found:
+        names = ", ".join(item.name for item in find_tables(storage, layers=layers))
+        raise LakeError(
+            f"There is no table {table!r} in {storage.root}. "
+            + (f"It has {names}." if names else "It has none yet: land data, then `dbt build`.")
+        )
+    return found
+
+
+def find_table(storage: Storage, table: str) -> TableListing:
+    """Return the table of a name. A raw channel has to be named in full, as `raw.trades`."""
+    is_raw = table.replace("/", ".").startswith(f"{RAW}.")
+    found = find_tables(storage, table, (RAW,) if is_raw else LAYERS)
+    if len(found) > 1:
+        names = " and ".join(item.name for item in found)
+        raise LakeError(f"{table!r} is the name of {names}. Say which.")
+    return found[0]
+
+
+def is_segment(name: str) -> bool:
+    """Say whether a file in a raw partition is read as a segment."""
+    return name.endswith(".parquet") and not name.startswith((".", "_"))
+
+
+def _tables(entries: Iterable[Entry]) -> list[TableListing]:
+    by_location: dict[str, list[Entry]] = {}
+    for entry in entries:
+        layer, name, *below = entry.path.split("/")
+        if below and not name.startswith("_"):
+            by_location.setdefault(f"{layer}/{name}", []).append(entry)
+    return [
+        TableListing(location, _columns(found), tuple(found))
+        for location, found in sorted(by_location.items())
+    ]
+
+
+def _columns(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """Return the partition columns that most files of a table have in their path."""
+    counts: Counter[tuple[str, ...]] = Counter()
+    for entry in entries:
+        folders = entry.path.split("/")[2:-1]
+        if folders and all("=" in folder for folder in folders):
+            counts[tuple(folder.partition("=")[0] for folder in folders)] += 1
+    return max(sorted(counts), key=counts.__getitem__, default=())

@@ -1,0 +1,183 @@
+"""Deleting a range of raw segments, and forgetting in the ledger that they were landed.
+
+Every other table is a function of the raw segments: what depended on deleted ones is dropped, or
+built anew from what is left, by the next build. Deleting there would only make work for it.
+
+The ledger goes first and the segments second, and both are found by the path of the segments: a
+deletion that is killed anywhere is simply done again.
+"""
+
+import json
+from calendar import monthrange
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import date
+
+from ticklake.lake.catalog import TableListing, find_tables
+from ticklake.lake.errors import LakeError
+from ticklake.lake.lease import Lease
+from ticklake.lake.paths import RAW, partition_key
+from ticklake.lake.planning import Selection
+from ticklake.lake.raw import LEDGER, LedgerEntry, Segment, read_ledger, write_ledger
+from ticklake.lake.storage import Entry, Storage
+from ticklake.lake.tables import META
+
+READERS = 16
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What a deletion would remove."""
+
+    table: TableListing
+    selection: Selection
+    segments: tuple[Entry, ...]
+    ledger: tuple[str, ...]
+    """Paths of ledger entries that name a segment in the range, there or not."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the segments."""
+        return sum(entry.size for entry in self.segments)
+
+
+def plan_deletion(storage: Storage, table: str, selection: Selection) -> Deletion:
+    """Find what to delete of a raw channel.
+
+    Raises LakeError for a table that is built, for a column that the channel does not have, and for
+    a part of a month where a partition is one.
+    """
+    listing = _raw_channel(storage, table)
+    for column, names in (("exchange", selection.exchanges), ("symbol", selection.symbols)):
+        if names is not None and column not in listing.columns:
+            raise LakeError(
+                f"{listing.name} has no partition by {column}: each of its segments holds every "
+                f"{column}. Leave --{column} out to delete whole days."
+            )
+    if "month" in listing.columns:
+        _refuse_part_of_month(listing, selection)
+    segments = tuple(
+        entry
+        for key, files in listing.partitions().items()
+        if selection.contains(listing.columns, key)
+        for entry in files.values()
+    )
+    entries = [entry.path for entry in storage.entries(LEDGER) if entry.path.endswith(".json")]
+    with ThreadPoolExecutor(READERS) as pool:
+        found = pool.map(lambda path: _names_any(storage, path, listing, selection), entries)
+        ledger = tuple(
+            sorted(path for path, is_named in zip(entries, found, strict=True) if is_named)
+        )
+    return Deletion(listing, selection, segments, ledger)
+
+
+def carry_out(storage: Storage, deletion: Deletion) -> None:
+    """Delete, as the one writer. Raises LakeError where another writer holds the lake."""
+    lease = Lease(storage, "ticklake delete")
+    lease.acquire()
+    try:
+        for path in deletion.ledger:
+            _check(lease)
+            _forget(storage, path, deletion)
+        for entry in deletion.segments:
+            _check(lease)
+            storage.delete(entry.path)
+    finally:
+        lease.release()
+
+
+def _raw_channel(storage: Storage, table: str) -> TableListing:
+    """Return the listing of a raw channel; explain why a built table is none."""
+    name = table.replace("/", ".")
+    if name.startswith(f"{RAW}."):
+        return find_tables(storage, name, (RAW,))[0]
+    built = find_tables(storage, name)
+    raw = sorted({each for item in built for each in _made_of(storage, item)})
+    instead = " or ".join(raw) or "raw.<channel>"
+    raise LakeError(
+        f"{built[0].name} is made of {instead}, so what is deleted there comes back with the next "
+        f"build. Delete from {instead}: `dbt build` then drops what depended on it."
+    )
+
+
+def _made_of(storage: Storage, table: TableListing) -> set[str]:
+    """Return the raw channels behind a table, as far as one partition of each table tells."""
+    if table.is_raw:
+        return {table.name}
+    metas = [files[META] for files in table.partitions().values() if META in files]
+    if not metas:
+        return set()
+    sources = json.loads(storage.read(metas[-1].path))["source_files"]
+    names = {".".join(path.split("/")[:2]) for path in sources}
+    raw = {name for name in names if name.startswith(f"{RAW}.")}
+    for name in names - raw:
+        for item in find_tables(storage, name):
+            raw |= _made_of(storage, item)
+    return raw
+
+
+def _refuse_part_of_month(table: TableListing, selection: Selection) -> None:
+    first, last = selection.start, selection.end
+    if (first is not None and not first.endswith("-01")) or (
+        last is not None and monthrange(int(last[:4]), int(last[5:7]))[1] != int(last[8:])
+    ):
+        start = date.fromisoformat(first).replace(day=1) if first else None
+        end = date.fromisoformat(last) if last else None
+        whole = " ".join(
+            [
+                *([f"--from {start}"] if start else []),
+                *([f"--to {end.replace(day=monthrange(end.year, end.month)[1])}"] if end else []),
+            ]
+        )
+        raise LakeError(
+            f"{table.name} has one partition a month, and the range cuts through one. "
+            f"Delete whole months: {whole}."
+        )
+
+
+def _is_selected(path: str, table: TableListing, selection: Selection) -> bool:
+    folder = path.removeprefix(f"{table.location}/").rpartition("/")[0]
+    key = partition_key(table.columns, folder) if path.startswith(f"{table.location}/") else None
+    return key is not None and selection.contains(table.columns, key)
+
+
+def _names_any(storage: Storage, path: str, table: TableListing, selection: Selection) -> bool:
+    entry = _ledger_entry(storage, path)
+    return entry is not None and any(
+        _is_selected(segment.path, table, selection) for segment in entry.segments
+    )
+
+
+def _forget(storage: Storage, path: str, deletion: Deletion) -> None:
+    """Make a later landing land an object again.
+
+    While other segments of it stay, so does its entry, without the mark of the bytes that were
+    landed: what a loader compares to see that an object is landed.
+    """
+    entry = _ledger_entry(storage, path)
+    if entry is None:
+        return
+    left: list[Segment] = [
+        segment
+        for segment in entry.segments
+        if not _is_selected(segment.path, deletion.table, deletion.selection)
+    ]
+    if not left:
+        storage.delete(path)
+        return
+    rows = sum(segment.rows for segment in left)
+    write_ledger(storage, *_source_and_name(path), replace(entry, segments=left, rows=rows, tag=""))
+
+
+def _ledger_entry(storage: Storage, path: str) -> LedgerEntry | None:
+    return read_ledger(storage, *_source_and_name(path))
+
+
+def _source_and_name(path: str) -> tuple[str, str]:
+    source, _, name = path.removeprefix(f"{LEDGER}/").removesuffix(".json").partition("/")
+    return source, name
+
+
+def _check(lease: Lease) -> None:
+    if lease.lost:
+        raise LakeError(lease.lost)

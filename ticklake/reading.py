@@ -1,0 +1,212 @@
+"""Reading a table of the lake from Python."""
+
+import os
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Literal, overload
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars
+
+    from ticklake.lake.catalog import TableListing
+    from ticklake.lake.storage import Entry, Storage
+
+When = str | date | datetime
+Names = str | Iterable[str]
+
+
+@overload
+def read(
+    table: str, *, exchange: Names | None = None, symbol: Names | None = None,
+    start: When | None = None, end: When | None = None, columns: Sequence[str] | None = None,
+    as_: Literal["duckdb"] = "duckdb", root: str | None = None,
+    connection: "duckdb.DuckDBPyConnection | None" = None,
+) -> "duckdb.DuckDBPyRelation": ...  # fmt: skip
+
+
+@overload
+def read(
+    table: str, *, exchange: Names | None = None, symbol: Names | None = None,
+    start: When | None = None, end: When | None = None, columns: Sequence[str] | None = None,
+    as_: Literal["polars"], root: str | None = None,
+    connection: "duckdb.DuckDBPyConnection | None" = None,
+) -> "polars.DataFrame": ...  # fmt: skip
+
+
+def read(
+    table: str,
+    *,
+    exchange: Names | None = None,
+    symbol: Names | None = None,
+    start: When | None = None,
+    end: When | None = None,
+    columns: Sequence[str] | None = None,
+    as_: Literal["duckdb", "polars"] = "duckdb",
+    root: str | None = None,
+    connection: "duckdb.DuckDBPyConnection | None" = None,
+) -> "duckdb.DuckDBPyRelation | polars.DataFrame":
+    """Return rows of a table: `read("trades", symbol="BTC", start="2025-08-01", end="2025-08-02")`.
+
+    Only partitions in range are opened. Rows come as they are stored: partition after partition by
+    exchange, symbol and date, and within each in the order of the table. A range without rows
+    gives the columns and no row.
+
+    - `table` is `trades` or `compacted.trades`; raw segments are read as `raw.trades`.
+    - `exchange` and `symbol` are one name or several.
+    - `start` and `end` are days or instants, as text (ISO 8601) or Python objects. A day counts
+      whole, the last one included. An instant bounds the table's time column (`ts_event`, or
+      `ts_open` of bars), from `start` and up to but not including `end`; without a zone it is UTC.
+    - `as_` is "duckdb" for a relation, which reads when it is asked for rows, or "polars" for a
+      DataFrame. (A LazyFrame is `read(...).pl(lazy=True)`.)
+    - `root` is the lake, by default LAKE_ROOT or ./lake. Relations of one lake share a connection,
+      so that they can be joined; threads need a `connection` each.
+
+    Raises LakeError for a table or column that is not there, naming those that are.
+    """
+    import duckdb
+
+    from ticklake.lake.catalog import find_table
+    from ticklake.lake.connection import prepare, refresh_secret
+    from ticklake.lake.errors import LakeError
+    from ticklake.lake.storage import open_storage
+
+    if as_ not in ("duckdb", "polars"):
+        raise LakeError(f'as_ is "duckdb" or "polars", not {as_!r}.')
+    storage = open_storage(root or os.environ.get("LAKE_ROOT") or "./lake")
+    listing = find_table(storage, table)
+    if connection is None:
+        connection = _connection(storage.root)
+        refresh_secret(connection, storage)
+    else:
+        prepare(connection, storage)
+    bounds = (_When(start, is_end=False), _When(end, is_end=True))
+    wanted = {
+        column: {names} if isinstance(names, str) else set(names)
+        for column, names in (("exchange", exchange), ("symbol", symbol))
+        if names is not None
+    }
+    query = _query(storage, listing, wanted, bounds, columns)
+    try:
+        relation = connection.sql(query)
+    except duckdb.BinderException as error:
+        raise LakeError(f"{listing.name} cannot be read like that: {error}") from None
+    return relation.pl() if as_ == "polars" else relation
+
+
+class _When:
+    """One end of a range: the day for choosing partitions, the instant for choosing rows."""
+
+    def __init__(self, when: When | None, *, is_end: bool) -> None:
+        from ticklake.lake.errors import LakeError
+
+        if isinstance(when, str):
+            try:
+                read_it = date if len(when) <= len("2025-08-01") else datetime
+                when = read_it.fromisoformat(when)
+            except ValueError:
+                raise LakeError(
+                    f"{when!r} is no day like 2025-08-01 and no instant like 2025-08-01T12:00."
+                ) from None
+        self.instant: datetime | None = None
+        self.day: str | None = None
+        self.is_whole_day = not isinstance(when, datetime)
+        if isinstance(when, datetime):
+            self.instant = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+            last = self.instant - timedelta(microseconds=1) if is_end else self.instant
+            self.day = last.date().isoformat()
+        elif when is not None:
+            self.instant = datetime.combine(when, time(), UTC) + timedelta(days=is_end)
+            self.day = when.isoformat()
+
+
+@cache
+def _connection(root: str) -> "duckdb.DuckDBPyConnection":
+    """Return the one connection of this process to a lake."""
+    import duckdb
+
+    from ticklake.lake.connection import prepare
+    from ticklake.lake.storage import open_storage
+
+    connection = duckdb.connect()
+    prepare(connection, open_storage(root))
+    return connection
+
+
+def _query(
+    storage: "Storage",
+    table: "TableListing",
+    wanted: dict[str, set[str]],
+    bounds: tuple[_When, _When],
+    columns: Sequence[str] | None,
+) -> str:
+    """Return SQL for the rows asked for."""
+    from ticklake.lake.building import quoted
+    from ticklake.lake.planning import Selection
+
+    start, end = bounds
+    selection = Selection(
+        start=start.day,
+        end=end.day,
+        exchanges=frozenset(wanted["exchange"]) if "exchange" in wanted else None,
+        symbols=frozenset(wanted["symbol"]) if "symbol" in wanted else None,
+    )
+    partitions = table.partitions()
+    everything = [file for files in partitions.values() for file in _data(files.values())]
+    chosen = [
+        file
+        for key, files in partitions.items()
+        if selection.contains(table.columns, key)
+        for file in _data(files.values())
+    ]
+    conditions = [
+        f'"{column}" in ({", ".join(map(quoted, sorted(names)))})'
+        for column, names in wanted.items()
+        if column not in table.columns
+    ]
+    instants = [
+        (sign, bound.instant)
+        for sign, bound in ((">=", start), ("<", end))
+        if bound.instant and not (bound.is_whole_day and "date" in table.columns)
+    ]
+    if instants:
+        column = _time_column(storage, table)
+        conditions += [
+            f"\"{column}\" {sign} timestamptz '{instant.isoformat()}'" for sign, instant in instants
+        ]
+    if not chosen:
+        conditions.append("false")  # one file for its columns
+    urls = ", ".join(quoted(storage.url(file.path)) for file in chosen or everything[:1])
+    kinds = ", ".join(
+        f"'{column}': '{'date' if column == 'date' else 'varchar'}'" for column in table.columns
+    )
+    keys = ", ".join(f'"{column}"' for column in table.columns)
+    listed = ", ".join(f'"{column}"' for column in columns or ())
+    return f"""
+        select {listed or f"{keys}, * exclude ({keys})"}
+        from read_parquet(
+            [{urls}], hive_partitioning = true, hive_types = {{{kinds}}},
+            union_by_name = {str(table.is_raw).lower()}
+        )
+        {"where " + " and ".join(conditions) if conditions else ""}"""
+
+
+def _data(files: Iterable["Entry"]) -> list["Entry"]:
+    return [file for file in files if file.path.endswith(".parquet")]
+
+
+def _time_column(storage: "Storage", table: "TableListing") -> str:
+    """Return the column that instants bound, as the newest meta file names it."""
+    import json
+
+    from ticklake.lake.errors import LakeError
+    from ticklake.lake.tables import META
+
+    if table.is_raw:
+        return "open_time" if table.location == "raw/klines" else "ts_event"
+    metas = [files[META] for files in table.partitions().values() if META in files]
+    column = json.loads(storage.read(metas[-1].path)).get("time_column") if metas else "ts_event"
+    if column is None:
+        raise LakeError(f"{table.name} has no time column: give days, not instants.")
+    return str(column)
