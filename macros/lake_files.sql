@@ -4,9 +4,13 @@
 #}
 {% macro lake_files(node, with_position=false) %}
     {%- set spec = lake_input(node) -%}
-    read_parquet(
-        getvariable('in_{{ spec.name }}'), {{ lake_hive_types(spec.partition_by, spec.columns) }}
-        {%- if spec.is_raw %}, union_by_name = true{% endif %}
-        {%- if spec.is_raw or with_position %}, filename = true, file_row_number = true{% endif %}
-    )
+    {%- set files = "getvariable('in_" ~ spec.name ~ "')" -%}
+    {%- if spec.is_raw -%}
+        {{ lake_segments(spec, files) }}
+    {%- else -%}
+        read_parquet(
+            {{ files }}, {{ lake_hive_types(spec.partition_by, spec.columns) }}
+            {%- if with_position %}, filename = true, file_row_number = true{% endif %}
+        )
+    {%- endif -%}
 {%- endmacro %}

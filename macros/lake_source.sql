@@ -9,6 +9,6 @@
     {%- else -%}
         {%- set node = graph.sources.values() | selectattr('source_name', 'equalto', source_name)
             | selectattr('name', 'equalto', name) | first -%}
-        {{ lake_segments(lake_files(node)) }}
+        {{ lake_files(node) }}
     {%- endif -%}
 {% endmacro %}

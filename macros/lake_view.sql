@@ -2,18 +2,13 @@
 {% macro lake_view(spec, has_files) %}
     {%- set columns = [] -%}
     {%- for name in spec.columns -%}{%- do columns.append(adapter.quote(name)) -%}{%- endfor -%}
-    {%- if has_files -%}
-        {%- set files -%}
-            read_parquet(
-                '{{ lake_glob(spec) }}', {{ lake_hive_types(spec.partition_by, spec.columns) }}
-                {%- if spec.is_raw -%}
-                , filename = true, file_row_number = true
-                {%- endif -%}
-            )
-        {%- endset %}
-        select {{ '*' if spec.is_raw or spec.columns | length == spec.partition_by | length
-            else columns | join(', ') }}
-        from {{ lake_segments(files) if spec.is_raw else files }}
+    {%- if has_files and spec.is_raw -%}
+        select * from {{ lake_segments(spec, "'" ~ lake_glob(spec) ~ "'") }}
+    {%- elif has_files %}
+        select {{ '*' if spec.columns | length == spec.partition_by | length else columns | join(', ') }}
+        from read_parquet(
+            '{{ lake_glob(spec) }}', {{ lake_hive_types(spec.partition_by, spec.columns) }}
+        )
     {%- else %}
         select
         {%- for name, type in spec.columns.items() %}

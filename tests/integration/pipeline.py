@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ticklake.lake import session as sessions
+from ticklake.lake.building import InputSpec, read_files
 from ticklake.lake.materialization import run_model
 from ticklake.lake.session import session_of
 from ticklake.lake.storage import Storage
@@ -26,14 +27,17 @@ RAW = {
     "ts_event": "timestamptz",
     "value": "bigint",
 }
-HIVE = "hive_partitioning = true, hive_types = {'exchange': 'varchar', 'date': 'date'}"
-HIVE_SYMBOL = HIVE[:-1] + ", 'symbol': 'varchar'}"
+RAW_TICKS = InputSpec("raw_ticks", "raw/ticks", ("exchange", "date"), RAW, is_raw=True)
+HIVE = (
+    "hive_partitioning = true, "
+    "hive_types = {'exchange': 'varchar', 'date': 'date', 'symbol': 'varchar'}"
+)
 
 MODELS: dict[str, dict[str, Any]] = {
     "ticks": {
         "sql": f"""
             select exchange, symbol, date, ts_event, value
-            from read_parquet(getvariable('in_raw_ticks'), {HIVE}, union_by_name = true)
+            from ({read_files(RAW_TICKS)})
             where value <> 0""",
         "partition_by": ["exchange", "symbol", "date"],
         "unit_by": ["exchange", "date"],
@@ -45,7 +49,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "sql": f"""
             select exchange, symbol, date, ts_event, value * $factor as value,
                 lag(value) over (partition by exchange, symbol order by ts_event, value) as previous
-            from read_parquet(getvariable('in_ticks'), {HIVE_SYMBOL})""",
+            from read_parquet(getvariable('in_ticks'), {HIVE})""",
         "partition_by": ["exchange", "symbol", "date"],
         "order_by": ["ts_event", "value"],
         "columns": {"symbol": "varchar", **RAW, "previous": "bigint"},
@@ -56,7 +60,7 @@ MODELS: dict[str, dict[str, Any]] = {
             select exchange, date, symbol, cast(sum(value) as bigint) as total,
                 coalesce(list_contains(getvariable('closed_units'), 'exchange=' || exchange), false)
                     as is_closed
-            from read_parquet(getvariable('in_steps'), {HIVE_SYMBOL})
+            from read_parquet(getvariable('in_steps'), {HIVE})
             group by exchange, date, symbol""",
         "partition_by": ["exchange", "date"],
         "order_by": ["symbol"],

@@ -83,6 +83,16 @@ def test_a_stream_gives_the_same_bytes_in_pieces(lake: Lake) -> None:
     assert [len(piece) for piece in pieces] == [700_001, 700_001, 700_001, 399_997]
 
 
+def test_the_end_of_an_object_is_read_without_the_rest(lake: Lake) -> None:
+    lake.storage.write("raw/a.bin", b"0123456789")
+    lake.storage.write("raw/empty", b"")
+    assert lake.storage.read_end("raw/a.bin", 4) == b"6789"
+    assert lake.storage.read_end("raw/a.bin", 99) == b"0123456789"
+    assert lake.storage.read_end("raw/empty", 4) == b""
+    with pytest.raises(FileNotFoundError):
+        lake.storage.read_end("raw/missing", 4)
+
+
 def test_a_tag_changes_with_the_bytes(lake: Lake) -> None:
     one = lake.storage.write("a", b"one")
     two = lake.storage.write("a", b"two")

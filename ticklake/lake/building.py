@@ -143,7 +143,7 @@ def build(
 def write_template(connection: duckdb.DuckDBPyConnection, item: InputSpec, folder: Path) -> str:
     """Write a file with the columns of an input and no row; return its path.
 
-    It stands for an input that has no file, and gives raw segments the columns they lack.
+    It stands for an input that has no file.
     """
     path = folder / "no_rows" / item.name
     path /= "/".join(
@@ -179,10 +179,39 @@ def input_files(
     for item in inputs:
         parts = {part.key: part for unit in units for part in unit.inputs[item.name]}
         found = [url(path) for path in partition_paths(parts[key] for key in sorted(parts))]
-        if item.is_raw or not found:
-            found.insert(0, write_template(connection, item, folder))
-        files[item.name] = found
+        files[item.name] = found or [write_template(connection, item, folder)]
     return files
+
+
+def read_files(item: InputSpec) -> str:
+    """Return SQL that reads the files of a batch, as `lake_ref` and `lake_source` render it."""
+    files = f"getvariable('in_{item.name}')"
+    if item.is_raw:
+        return read_segments(item, files)
+    kinds = ", ".join(f"'{column}': {quoted(item.columns[column])}" for column in item.partition_by)
+    return (
+        f"select * from read_parquet({files}, hive_partitioning = true, hive_types = {{{kinds}}})"
+    )
+
+
+def read_segments(item: InputSpec, files: str) -> str:
+    """Return SQL for the rows of raw segments, as `macros/lake_segments.sql` renders it."""
+    partition = "".join(
+        f"cast(url_decode(regexp_extract(filename, '.*/{name}=([^/]*)/', 1)) as {kind}) "
+        f'as "{name}", '
+        for name, kind in item.columns.items()
+        if name in item.partition_by
+    )
+    schema = ", ".join(
+        f"{quoted(name)}: {{'name': {quoted(name)}, 'type': {quoted(kind)}, 'default_value': null}}"
+        for name, kind in item.columns.items()
+        if name not in item.partition_by
+    )
+    return (
+        f"select {partition}* exclude (filename), parse_filename(filename) as segment, "
+        f"file_row_number as segment_row "
+        f"from read_parquet({files}, filename = true, schema = map {{{schema}}})"
+    )
 
 
 def set_files(connection: duckdb.DuckDBPyConnection, files: Mapping[str, list[str]]) -> None:

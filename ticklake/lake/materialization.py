@@ -17,6 +17,7 @@ from ticklake.lake.building import (
     ModelSpec,
     build,
     input_files,
+    read_files,
     set_files,
 )
 from ticklake.lake.checks import Check, Tested
@@ -254,15 +255,6 @@ def _python_compute(
         return "select * from lake_python_result"
 
     return compute
-
-
-def read_files(item: InputSpec) -> str:
-    """Return SQL that reads the files of a batch, as `lake_ref` renders it."""
-    kinds = ", ".join(f"'{column}': '{item.columns[column]}'" for column in item.partition_by)
-    return (
-        f"select * from read_parquet(getvariable('in_{item.name}'), "
-        f"hive_partitioning = true, hive_types = {{{kinds}}})"
-    )
 
 
 def _seed_fingerprint(connection: duckdb.DuckDBPyConnection, relation: str) -> str:

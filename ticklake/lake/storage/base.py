@@ -47,6 +47,10 @@ class Storage(Protocol):
         """Return a forward-only stream of the object. Raises FileNotFoundError."""
         ...
 
+    def read_end(self, path: str, length: int) -> bytes:
+        """Return the last `length` bytes, or all of fewer. Raises FileNotFoundError."""
+        ...
+
     def write(self, path: str, data: bytes) -> Entry:
         """Create or replace a small object."""
         ...

@@ -67,6 +67,11 @@ class LocalStorage:
         except (IsADirectoryError, NotADirectoryError):  # on S3 there is no object either
             raise FileNotFoundError(self.url(path)) from None
 
+    def read_end(self, path: str, length: int) -> bytes:
+        with self.open(path) as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - length))
+            return file.read()
+
     def write(self, path: str, data: bytes) -> Entry:
         with self.staging() as folder:
             staged = folder / "object"

@@ -107,6 +107,22 @@ class S3Storage:
         body = _ResumingBody(self.url(path), start_at)
         return cast(BinaryIO, io.BufferedReader(body, buffer_size=BLOCK))
 
+    def read_end(self, path: str, length: int) -> bytes:
+        request = self._object(path) | {"Range": f"bytes=-{length}"} | self._payer
+        for attempt in range(ATTEMPTS):
+            try:
+                data: bytes = self._call("read", path, "get_object", **request)["Body"].read()
+                return data[-length:]  # a store may ignore the range
+            except EOFError:  # an empty object has no last bytes
+                return b""
+            except CUT_BODY:
+                if attempt < ATTEMPTS - 1:
+                    time.sleep(_pause(attempt))
+        raise LakeError(
+            f"The connection broke {ATTEMPTS} times at the end of {self.url(path)}. "
+            "Check the network, then run the command again."
+        )
+
     def write(self, path: str, data: bytes) -> Entry:
         return self._put(path, data, _md5(data))
 
@@ -308,6 +324,8 @@ class S3Storage:
             return FileExistsError(place)
         if status == 412 and "IfMatch" in request:
             return LakeError(f"{place} was replaced while it was being read. Run again.")
+        if code == "InvalidRange":
+            return EOFError(place)
         if code == "NoSuchBucket":
             return LakeError(
                 f"Bucket {self.bucket!r} does not exist. Create it, or correct {self.root}."
