@@ -46,7 +46,7 @@ def write_books(
             is_kept &= (places < HOLE[0]) | (places > HOLE[1])
             ts_us = begin + (places[is_kept] * HOUR_US).astype(np.int64) // 1_000 * 1_000
             faults = [(kind + 1) * len(ts_us) // 7 for kind in range(len(FAULTS))]
-            book = simulate_book(listing, path, ts_us, rng, density=0.5, faults_at=faults)
+            book = simulate_book(listing, path, ts_us, rng, density=0.7, faults_at=faults)
             twice = set(rng.integers(0, len(book), 3).tolist())
             lines = []
             for event in range(len(book)):
