@@ -102,7 +102,7 @@ def write_mark_klines(root: Path, derivative: Derivative, period: Period) -> Ite
     symbol = derivative.listing.symbol
     for day in period.day_begins():
         seconds = np.arange(day, day + DAY_US, 10**6)
-        prices = np.round(derivative.mark_price(seconds), 8).reshape(-1, MINUTE_US // 10**6)
+        prices = derivative.mark_price(seconds).reshape(-1, MINUTE_US // 10**6)
         lines = [HEADER]
         for minute, marks in enumerate(prices):
             opens = (day + minute * MINUTE_US) // 1_000

@@ -27,16 +27,14 @@ CAPTURE_DELAY_US = 85_000
 
 def write_ccxt(folder: Path, feed: Feed) -> Iterator[SampleFile]:
     """Write a segment a busy hour and kind, as ccxt names things: ms, `amount`, nested levels."""
-    for session in feed.sessions:
+    for (begin_us, end_us), session in zip(feed.busy, feed.sessions, strict=True):
         tables = {
             "ticker": _tickers(feed, session),
             "trades": _trades(feed, session),
             "orderbook": _order_books(feed, session),
         }
-        begin = int(feed.book.ts_us[session.start])
-        hour = datetime.fromtimestamp(begin // 3_600_000_000 * 3_600, UTC)
-        until = datetime.fromtimestamp(hour.timestamp() + 3_600, UTC)
-        name = f"segment_{hour:%Y%m%dT%H%M%S}_{until:%Y%m%dT%H%M%S}.parquet"
+        begin, end = (datetime.fromtimestamp(at // 10**6, UTC) for at in (begin_us, end_us))
+        name = f"segment_{begin:%Y%m%dT%H%M%S}_{end:%Y%m%dT%H%M%S}.parquet"
         for kind, columns in tables.items():
             yield _write(folder / f"spool/ccxt/{kind}/{name}", columns)
 
@@ -44,8 +42,8 @@ def write_ccxt(folder: Path, feed: Feed) -> Iterator[SampleFile]:
 def write_streams(folder: Path, feed: Feed) -> Iterator[SampleFile]:
     """Write the best prices, and five flat levels, of each busy hour."""
     listing = feed.listing
-    for session in feed.sessions:
-        begin = datetime.fromtimestamp(int(feed.book.ts_us[session.start]) // 10**6, UTC)
+    for (begin_us, _), session in zip(feed.busy, feed.sessions, strict=True):
+        begin = datetime.fromtimestamp(begin_us // 10**6, UTC)
         for stream, columns in (("bbo", _best(feed, session)), ("depth5", _flat(feed, session))):
             place = f"exchange={listing.exchange}/stream={stream}/symbol={listing.symbol.lower()}"
             yield _write(folder / f"spool/{place}/{begin:%Y-%m-%d_%H-%M-%S}.parquet", columns)
