@@ -16,6 +16,7 @@ from tests.integration.pipeline import Pipeline
 from tests.integration.test_dbt import BIN, Project, land_two_days, local
 from ticklake.cli import main
 from ticklake.lake.lease import Lease
+from ticklake.lake.raw import LedgerEntry, Segment, write_ledger
 from ticklake.lake.tables import sha256_of
 from ticklake.lake.verifying import sort_key
 
@@ -146,7 +147,7 @@ def test_any_lake_is_sound_until_it_is_damaged_and_again_once_it_is_mended(lake:
     result = verify()
     assert result.exit_code == 0, result.output
     assert "compacted.steps: 4 partitions, no problem" in result.output
-    assert "Verified 10 partitions, 20 rows, " in result.output
+    assert "Verified 12 partitions, 28 rows, " in result.output
     flip_a_bit(pipeline, STEPS)
     swap_rows(pipeline, TICKS)
     result = verify()
@@ -224,6 +225,46 @@ def test_a_partition_that_a_build_replaces_meanwhile_is_read_again(
     result = verify("--table", "steps")
     assert is_built
     assert result.exit_code == 0, result.output
+
+
+def in_ledger(pipeline: Pipeline) -> str:
+    """Write a ledger entry for the first raw segment and return its path."""
+    path = "raw/ticks/exchange=x/date=2025-01-01/a.parquet"
+    found = pipeline.storage.find(path)
+    assert found
+    segment = Segment(path, 4, found.size, sha256_of(pipeline.storage, path))
+    entry = LedgerEntry("there", "a.gz", 1, "tag", None, 4, [segment])
+    write_ledger(pipeline.storage, "source", "a", entry)
+    return path
+
+
+def test_raw_segments_are_what_the_ledger_says(lake: Lake) -> None:
+    pipeline = built(lake)
+    path = in_ledger(pipeline)
+    assert "raw.ticks: 2 partitions, no problem" in verify("--table", "raw.ticks").output
+    data = bytearray(pipeline.storage.read(path))
+    data[len(data) // 2] ^= 1
+    pipeline.storage.write(path, bytes(data))
+    pipeline.storage.write("raw/ticks/exchange=x/date=2025-01-02/other.parquet", b"no Parquet")
+    result = verify()
+    assert result.exit_code == 1
+    assert (
+        f"  {path}: does not have the hash in the ledger; land a.gz of there again with --force"
+        in result.output
+    )
+    assert "date=2025-01-02/other.parquet: cannot be read: " in result.output
+    assert verify("--table", "raw.ticks", "--from", "2025-01-03").exit_code == 0
+
+
+@pytest.mark.parametrize("is_all", [False, True])
+def test_a_raw_segment_that_is_gone_is_missed(pipeline: Pipeline, is_all: bool) -> None:
+    path = in_ledger(pipeline)
+    for entry in list(pipeline.storage.entries("raw/ticks")):
+        if is_all or entry.path == path:
+            pipeline.storage.delete(entry.path)
+    result = verify()
+    assert result.exit_code == 1
+    assert f"  {path}: is missing, and the ledger says it was landed; land a.gz" in result.output
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -39,7 +40,8 @@ def verify(
 
     Checked are size and SHA-256, the number of rows, the range of times, the order of the rows,
     lost partitions, and files that nothing reads. What is damaged is marked, so that the next
-    `dbt build` builds it again. Exit code 0 when all is well, 1 when there are problems.
+    `dbt build` builds it again. Raw segments are compared with the ledger; those that are not in it
+    have to be Parquet. Exit code 0 when all is well, 1 when there are problems.
 
     --deep also computes the partitions again from their inputs, in the folder of the dbt project,
     and compares the bytes; what is not up to date is left out.
@@ -55,7 +57,7 @@ def verify(
         symbols=frozenset([symbol]) if symbol else None,
     )
     problem_count = _verify(storage, table, selection)
-    if deep:
+    if deep and not (table or "").startswith(("raw.", "raw/")):
         problem_count += _compare(storage, table, selection)
     if problem_count:
         raise SystemExit(1)
@@ -67,7 +69,8 @@ def _verify(storage: "Storage", table: str | None, selection: "Selection") -> in
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from ticklake.lake.catalog import find_tables
-    from ticklake.lake.paths import LAYERS
+    from ticklake.lake.raw import read_ledgers
+    from ticklake.lake.raw_verifying import check_landed, check_segments, lost_tables
     from ticklake.lake.verifying import check_partitions, check_strays, check_units, selected
 
     began = time.monotonic()
@@ -82,18 +85,26 @@ def _verify(storage: "Storage", table: str | None, selection: "Selection") -> in
         transient=True,
         disable=not console.is_terminal,
     ) as progress:
-        for listing in find_tables(storage, table, LAYERS):
+        tables = find_tables(storage, table)
+        with_raw = table is None or any(listing.is_raw for listing in tables)
+        ledger = read_ledgers(storage) if with_raw else {}
+        if table is None:
+            tables += lost_tables(ledger, tables)
+        for listing in tables:
             partitions = selected(listing, selection)
             task = progress.add_task(listing.name, total=len(partitions))
             found = check_strays(listing)
-            for checked in check_partitions(storage, listing, partitions):
+            check = partial(check_segments, ledger) if listing.is_raw else check_partitions
+            for checked in check(storage, listing, partitions):
                 progress.advance(task)
                 size += checked.size
                 rows += checked.rows
-                if checked.problem:
-                    found.append(checked.problem)
+                found += checked.problems
             damaged = list(found)
-            found += check_units(storage, listing, partitions)
+            if listing.is_raw:
+                found += check_landed(ledger, listing, selection)
+            else:
+                found += check_units(storage, listing, partitions)
             progress.remove_task(task)
             partition_count += len(partitions)
             problems += found

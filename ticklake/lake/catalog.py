@@ -45,10 +45,15 @@ class TableListing:
             key=lambda entry: entry.path,
         )
 
+    def key_of(self, path: str) -> Key | None:
+        """Return the partition in whose folder a path lies."""
+        folder = path.removeprefix(f"{self.location}/").rpartition("/")[0]
+        return partition_key(self.columns, folder)
+
     def _key(self, entry: Entry) -> Key | None:
-        folder, _, name = entry.path.removeprefix(f"{self.location}/").rpartition("/")
+        name = entry.path.rpartition("/")[2]
         is_data = is_segment(name) if self.is_raw else name in (DATA, META)
-        return partition_key(self.columns, folder) if is_data else None
+        return self.key_of(entry.path) if is_data else None
 
 
 def find_tables(
@@ -100,16 +105,16 @@ def _tables(entries: Iterable[Entry]) -> list[TableListing]:
         if below and not name.startswith("_"):
             by_location.setdefault(f"{layer}/{name}", []).append(entry)
     return [
-        TableListing(location, _columns(found), tuple(found))
+        TableListing(location, columns_of(entry.path for entry in found), tuple(found))
         for location, found in sorted(by_location.items())
     ]
 
 
-def _columns(entries: Iterable[Entry]) -> tuple[str, ...]:
-    """Return the partition columns that most files of a table have in their path."""
+def columns_of(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return the partition columns that most of a table's paths have."""
     counts: Counter[tuple[str, ...]] = Counter()
-    for entry in entries:
-        folders = entry.path.split("/")[2:-1]
+    for path in paths:
+        folders = path.split("/")[2:-1]
         if folders and all("=" in folder for folder in folders):
             counts[tuple(folder.partition("=")[0] for folder in folders)] += 1
     return max(sorted(counts), key=counts.__getitem__, default=())

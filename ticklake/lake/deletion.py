@@ -9,20 +9,23 @@ deletion that is killed anywhere is simply done again.
 
 import json
 from calendar import monthrange
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 
 from ticklake.lake.catalog import TableListing, find_tables
 from ticklake.lake.errors import LakeError
 from ticklake.lake.lease import Lease
-from ticklake.lake.paths import RAW, partition_key
+from ticklake.lake.paths import RAW
 from ticklake.lake.planning import Selection
-from ticklake.lake.raw import LEDGER, LedgerEntry, Segment, read_ledger, write_ledger
+from ticklake.lake.raw import (
+    Segment,
+    forget_ledger,
+    read_ledger,
+    read_ledgers,
+    write_ledger,
+)
 from ticklake.lake.storage import Entry, Storage
 from ticklake.lake.tables import META
-
-READERS = 16
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,8 @@ class Deletion:
     table: TableListing
     selection: Selection
     segments: tuple[Entry, ...]
-    ledger: tuple[str, ...]
-    """Paths of ledger entries that name a segment in the range, there or not."""
+    ledger: tuple[tuple[str, str], ...]
+    """Source and name of the objects with a segment in the range, there or not."""
 
     @property
     def size(self) -> int:
@@ -62,12 +65,11 @@ def plan_deletion(storage: Storage, table: str, selection: Selection) -> Deletio
         if selection.contains(listing.columns, key)
         for entry in files.values()
     )
-    entries = [entry.path for entry in storage.entries(LEDGER) if entry.path.endswith(".json")]
-    with ThreadPoolExecutor(READERS) as pool:
-        found = pool.map(lambda path: _names_any(storage, path, listing, selection), entries)
-        ledger = tuple(
-            sorted(path for path, is_named in zip(entries, found, strict=True) if is_named)
-        )
+    ledger = tuple(
+        key
+        for key, entry in read_ledgers(storage).items()
+        if any(_is_selected(segment.path, listing, selection) for segment in entry.segments)
+    )
     return Deletion(listing, selection, segments, ledger)
 
 
@@ -76,9 +78,9 @@ def carry_out(storage: Storage, deletion: Deletion) -> None:
     lease = Lease(storage, "ticklake delete")
     lease.acquire()
     try:
-        for path in deletion.ledger:
+        for source, name in deletion.ledger:
             _check(lease)
-            _forget(storage, path, deletion)
+            _forget(storage, source, name, deletion)
         for entry in deletion.segments:
             _check(lease)
             storage.delete(entry.path)
@@ -136,25 +138,17 @@ def _refuse_part_of_month(table: TableListing, selection: Selection) -> None:
 
 
 def _is_selected(path: str, table: TableListing, selection: Selection) -> bool:
-    folder = path.removeprefix(f"{table.location}/").rpartition("/")[0]
-    key = partition_key(table.columns, folder) if path.startswith(f"{table.location}/") else None
+    key = table.key_of(path)
     return key is not None and selection.contains(table.columns, key)
 
 
-def _names_any(storage: Storage, path: str, table: TableListing, selection: Selection) -> bool:
-    entry = _ledger_entry(storage, path)
-    return entry is not None and any(
-        _is_selected(segment.path, table, selection) for segment in entry.segments
-    )
-
-
-def _forget(storage: Storage, path: str, deletion: Deletion) -> None:
+def _forget(storage: Storage, source: str, name: str, deletion: Deletion) -> None:
     """Make a later landing land an object again.
 
     While other segments of it stay, so does its entry, without the mark of the bytes that were
     landed: what a loader compares to see that an object is landed.
     """
-    entry = _ledger_entry(storage, path)
+    entry = read_ledger(storage, source, name)
     if entry is None:
         return
     left: list[Segment] = [
@@ -163,19 +157,10 @@ def _forget(storage: Storage, path: str, deletion: Deletion) -> None:
         if not _is_selected(segment.path, deletion.table, deletion.selection)
     ]
     if not left:
-        storage.delete(path)
+        forget_ledger(storage, source, name)
         return
     rows = sum(segment.rows for segment in left)
-    write_ledger(storage, *_source_and_name(path), replace(entry, segments=left, rows=rows, tag=""))
-
-
-def _ledger_entry(storage: Storage, path: str) -> LedgerEntry | None:
-    return read_ledger(storage, *_source_and_name(path))
-
-
-def _source_and_name(path: str) -> tuple[str, str]:
-    source, _, name = path.removeprefix(f"{LEDGER}/").removesuffix(".json").partition("/")
-    return source, name
+    write_ledger(storage, source, name, replace(entry, segments=left, rows=rows, tag=""))
 
 
 def _check(lease: Lease) -> None:

@@ -9,6 +9,7 @@ deleted, then the ledger is told that all is done: a landing killed anywhere is 
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,7 @@ from ticklake.lake.tables import sha256_of
 
 LEDGER: Final = "raw/_ledger"
 QUARANTINE: Final = "quarantine"
+READERS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +116,28 @@ def read_ledger(storage: Storage, source: str, name: str) -> LedgerEntry | None:
         return None
 
 
+def read_ledgers(storage: Storage) -> dict[tuple[str, str], LedgerEntry]:
+    """Return what the ledger says of every object that was landed, by source and name."""
+    keys = []
+    for found in storage.entries(LEDGER):
+        if found.path.endswith(".json"):
+            path = found.path.removeprefix(f"{LEDGER}/").removesuffix(".json")
+            source, _, name = path.partition("/")
+            keys.append((source, name))
+    keys.sort()
+    with ThreadPoolExecutor(READERS) as pool:
+        entries = pool.map(lambda key: read_ledger(storage, *key), keys)
+        return {key: entry for key, entry in zip(keys, entries, strict=True) if entry}
+
+
 def write_ledger(storage: Storage, source: str, name: str, entry: LedgerEntry) -> None:
     """Record a landing. Comes last: before it, nothing counts as landed."""
     storage.write(_ledger_path(source, name), _json(dataclasses.asdict(entry)))
+
+
+def forget_ledger(storage: Storage, source: str, name: str) -> None:
+    """Let an object count as never landed."""
+    storage.delete(_ledger_path(source, name))
 
 
 def quarantine(

@@ -56,7 +56,7 @@ class Checked:
     path: str
     size: int = 0
     rows: int = 0
-    problem: Problem | None = None
+    problems: tuple[Problem, ...] = ()
 
 
 def selected(table: TableListing, selection: Selection) -> dict[Key, dict[str, Entry]]:
@@ -163,7 +163,7 @@ class _Checker:
         """Check one partition; `values` are those of its partition columns."""
         for name in (DATA, META):
             if name not in files:
-                return Checked(path, problem=Problem(path, f"{name} is missing"))
+                return Checked(path, problems=(Problem(path, f"{name} is missing"),))
         size, rows, what = 0, 0, None
         for _ in range(ATTEMPTS):
             try:
@@ -173,7 +173,7 @@ class _Checker:
                     break
             except FileNotFoundError:
                 what = "a file of it went away meanwhile"
-        return Checked(path, size, rows, Problem(path, what) if what else None)
+        return Checked(path, size, rows, (Problem(path, what),) if what else ())
 
     def _compare(
         self, path: str, values: Mapping[str, str], content: bytes
