@@ -30,6 +30,7 @@ class Sink:
         """The symbols to keep; None for all. Rows of others are dropped by `rows`."""
         self.rejected: Counter[str] = Counter()
         self.extras: Counter[str] = Counter()
+        self.notes: list[str] = []
         self._writer = SegmentWriter(folder)
         self.rejects_file = folder / REJECTED
         self._rejects = self.rejects_file.open("wb")
@@ -78,6 +79,10 @@ class Sink:
         """Count rows with a field that has no column and went to `extra`."""
         self.extras[name] += count
 
+    def note(self, message: str) -> None:
+        """Tell who lands the object something about it that is no fault of a line."""
+        self.notes.append(message)
+
     def finish(self) -> list[raw.StagedSegment]:
         """Close all files and return the segments."""
         self._rejects.close()
@@ -117,15 +122,16 @@ def _land(job: Job, storage: Storage, source: Source, folder: Path) -> Outcome:
         rejected=rejected,
         extra=extra,
     )
-    message = ""
     if rejected:
-        message = "some lines or rows were set aside: " + raw.quarantine(
+        aside = raw.quarantine(
             storage, thing, {REJECTED: sink.rejects_file}, _about_rows(job, source, sink)
         )
+        sink.note(f"some lines or rows were set aside: {aside}")
     else:
         raw.release(storage, thing)
     earlier = raw.read_ledger(storage, job.loader, job.item.name)
     raw.replace_segments(storage, job.loader, job.item.name, staged, entry, earlier)
+    message = "; ".join(sink.notes)
     return Outcome(job.item.path, "landed", job.found.size, entry.rows, rejected, extra, message)
 
 

@@ -106,6 +106,7 @@ def reference(
     waiting: Event | None = None
     is_reset = False
     rows: list[Row] = []
+    last_id = -1
 
     def apply(event: Event, shown: bool) -> None:
         nonlocal is_reset
@@ -139,6 +140,9 @@ def reference(
             elif following[0].first_id <= needed:
                 start(event, following, shown=book is None)
             continue
+        if event.last_id <= last_id:
+            continue
+        last_id = event.last_id
         if run:
             joins = (
                 event.previous_id == run[-1].last_id
@@ -201,6 +205,8 @@ def streams(
             if rule is SequenceRule.FUTURES:  # their ids have holes
                 first_id += draw(st.integers(0, last_id - first_id))
             events.append(Event(last_id, *changes, first_id, previous_id, time=time))
+            if not draw(st.integers(0, 9)):
+                events.append(draw(st.sampled_from(events)))  # twice
     for place, *answer in reversed(answers):  # sooner or later than the differences around it
         events.insert(max(place, 0), snapshot(*answer))
     return events, truth
@@ -294,6 +300,15 @@ def test_a_late_snapshot_uses_the_differences_before_it() -> None:
             (14, False, [(1.0, 1.0), (0.9, 1.0)]),
         ]
     assert rebuild(SequenceRule.SPOT, events, buffer=1) == []  # too late for a short buffer
+
+
+def test_what_comes_twice_or_late_is_left_out() -> None:
+    once = [snapshot(10, BIDS), diff(10, 12, [(1.0, 1.0)]), diff(13, 14, [(1.0, 2.0)])]
+    twice = [once[0], once[1], once[1], once[2], once[1], once[2], diff(15, 15, [])]
+    for rule in SequenceRule:
+        rows = rebuild(rule, twice)
+        assert rows == rebuild(rule, [*once, diff(15, 15, [])])
+        assert [row[1] for row in rows] == [12, 14, 15]
 
 
 def test_a_snapshot_older_than_the_differences_is_of_no_use() -> None:

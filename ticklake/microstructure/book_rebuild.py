@@ -9,6 +9,8 @@ of update ids that it covers. It can only be used on a book that is complete up 
 - From then on each difference must join the one before it: `previous_id` equal to the `last_id`
   before it (futures), `first_id` equal to it plus one (spot). Where it does not, there is a gap,
   and no book until another snapshot.
+- A difference whose `last_id` is not above all before it came twice, or late: it says nothing new
+  and is left out.
 
 Source: Binance, "How to manage a local order book correctly" (spot, and USD-M and COIN-M futures).
 
@@ -201,6 +203,7 @@ class BookRebuild:
         """Differences that gave no book: before the first snapshot, or after a gap."""
         self.gaps = 0
         """Differences that did not join the one before."""
+        self._last_id = np.iinfo(np.int64).min
         self._rule = rule
         self._levels = levels
         self._interval_us = interval_us
@@ -216,10 +219,10 @@ class BookRebuild:
 
     def feed(self, events: BookEvents) -> pa.Table:
         """Return the rows (`BOOK_ROWS`) that some more events make known."""
+        events = self._without_repeats(events)
         new = events.where(~events.is_snapshot) if events.is_snapshot.any() else events
         known = len(self._run)
-        last_id = int(self._run.last_id[-1]) if known else 0
-        joins = self._rule.joins(new, last_id)
+        joins = self._rule.joins(new, int(self._run.last_id[-1]) if known else 0)
         if not known:
             joins[:1] = False
         diffs = self._run.then(new)
@@ -232,6 +235,13 @@ class BookRebuild:
         """Return the last row, where its interval was not over."""
         rows, self._held = self._held, BOOK_ROWS.empty_table()
         return rows
+
+    def _without_repeats(self, events: BookEvents) -> BookEvents:
+        ids = np.where(events.is_snapshot, self._last_id, events.last_id)
+        latest = np.maximum.accumulate(np.concatenate(([self._last_id], ids)))
+        self._last_id = latest[-1]
+        is_new = events.is_snapshot | (events.last_id > latest[:-1])
+        return events if is_new.all() else events.where(is_new)
 
     def _sequence(
         self, events: BookEvents, diffs: BookEvents, joins: Flags, known: int

@@ -2,6 +2,7 @@
 
 import click
 
+from ticklake.commands.land.capture import capture
 from ticklake.commands.land.csv import csv
 from ticklake.commands.land.hyperliquid import hyperliquid
 
@@ -15,5 +16,5 @@ def land() -> None:
     """
 
 
-for command in (csv, hyperliquid):
+for command in (capture, csv, hyperliquid):
     land.add_command(command)

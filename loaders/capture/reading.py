@@ -1,0 +1,138 @@
+"""Reading a whole capture: the rows of its channels, and the book of each symbol."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+
+from loaders.capture import tables
+from loaders.capture.captures import EXCHANGES, CaptureParser
+from loaders.capture.fields import Row
+from loaders.capture.lines import LineReader, Lines
+from loaders.decode import BrokenObjectError, chunks, codec_of
+from loaders.source import Source, SourceObject
+from ticklake.microstructure.book_rebuild import BookEvents, BookRebuild, SequenceRule
+
+if TYPE_CHECKING:
+    from loaders.worker import Sink
+
+_TABLES: Final = {"trade": tables.trades, "ticker": tables.tickers, "mark": tables.marks}
+
+
+def read_capture(parser: CaptureParser, source: Source, found: SourceObject, sink: "Sink") -> None:
+    """Give what a capture holds to the sink. Raises BrokenObjectError.
+
+    Each capture is read alone: its books begin with its first snapshot, and what another capture of
+    the same stream held before is not used.
+    """
+    given = parser.snapshot_symbol
+    reader = LineReader(_rule(parser), given.encode() if given else None)
+    books = _Books(parser, sink)
+    number = 1
+    with source.open(found.path) as stream:
+        for chunk in chunks(stream, codec=codec_of(found.path)):
+            lines = reader.read(chunk.text, number)
+            try:
+                events = books.events(lines, reader.owner)
+            except tables.RefusedError:
+                lines = reader.read(chunk.text, number, exactly=True)
+                events = books.events(lines, reader.owner)
+            if reader.has_unnamed and given is None:
+                _require_one(reader.symbols)
+            _give(lines, parser.exchange, sink)
+            books.feed(events)
+            number += lines.count
+    books.finish()
+
+
+def _rule(parser: CaptureParser) -> SequenceRule:
+    return SequenceRule(EXCHANGES[parser.exchange])
+
+
+def _give(lines: Lines, exchange: str, sink: "Sink") -> None:
+    """Give all but the book to the sink."""
+    for (kind, symbol), rows in lines.rows.items():
+        if kind != "depth" and symbol is not None:
+            for channel, table in _TABLES[kind](rows):
+                sink.rows(channel, table, exchange=exchange, symbol=symbol.decode())
+    for reject in lines.rejects:
+        sink.reject(reject.error_type, reject.message, line=reject.number, content=reject.line)
+    for name, count in lines.extra.items():
+        sink.extra(name, count)
+
+
+class _Books:
+    """The books of a capture, by symbol."""
+
+    def __init__(self, parser: CaptureParser, sink: "Sink") -> None:
+        self._parser = parser
+        self._sink = sink
+        self._books: dict[bytes, BookRebuild] = {}
+        self._unnamed: list[Row] = []  # snapshots that came before any symbol
+
+    def events(self, lines: Lines, owner: bytes | None) -> dict[bytes, BookEvents]:
+        """Return the book events of each symbol in some more lines. Raises RefusedError."""
+        by_symbol = {
+            symbol: rows
+            for (kind, symbol), rows in lines.rows.items()
+            if kind == "depth" and symbol is not None
+        }
+        unnamed = [*self._unnamed, *lines.rows.get(("depth", None), [])]
+        if owner is not None and unnamed:
+            by_symbol[owner] = [*unnamed, *by_symbol.get(owner, [])]
+            unnamed = []
+        by_symbol = {symbol: by_symbol[symbol] for symbol in by_symbol if self._is_wanted(symbol)}
+        rows = [row for of_symbol in by_symbol.values() for row in of_symbol]
+        events = tables.book_events(rows) if rows else BookEvents.none()
+        self._unnamed = unnamed
+        ends = np.cumsum([0, *map(len, by_symbol.values())]).tolist()
+        return {
+            symbol: events.between(begin, end)
+            for symbol, (begin, end) in zip(by_symbol, pairwise(ends), strict=True)
+        }
+
+    def feed(self, events: dict[bytes, BookEvents]) -> None:
+        """Give the rows that some more events make known to the sink."""
+        for symbol, of_symbol in events.items():
+            if symbol not in self._books:
+                self._books[symbol] = BookRebuild(
+                    _rule(self._parser),
+                    levels=self._parser.levels,
+                    interval_us=self._parser.interval_ms * 1000,
+                )
+            self._give(symbol, self._books[symbol].feed(of_symbol))
+
+    def finish(self) -> None:
+        """Give the last rows to the sink, and say what gave none."""
+        for symbol, book in self._books.items():
+            self._give(symbol, book.finish())
+            if book.unused:
+                self._sink.note(
+                    f"{symbol.decode()}: {book.unused:,} depth updates without a book, before a "
+                    f"snapshot or after one of {book.gaps:,} gaps"
+                )
+        if self._unnamed:
+            self._sink.reject(
+                "UNKNOWN_SYMBOL",
+                f"{len(self._unnamed)} snapshots name no symbol, and nor does anything else: "
+                "land with --symbols",
+            )
+
+    def _is_wanted(self, symbol: bytes) -> bool:
+        return self._sink.symbols is None or symbol.decode() in self._sink.symbols
+
+    def _give(self, symbol: bytes, rows: pa.Table) -> None:
+        self._sink.rows("order_book", rows, exchange=self._parser.exchange, symbol=symbol.decode())
+
+
+def _require_one(symbols: Iterable[bytes]) -> None:
+    names = sorted(symbol.decode() for symbol in symbols)
+    if len(names) > 1:
+        raise BrokenObjectError(
+            "AMBIGUOUS_SNAPSHOT",
+            "a snapshot names no symbol, and the capture has several: "
+            f"{', '.join(names[:5])}{' and more' if len(names) > 5 else ''}. Land it with "
+            "--symbols and the one symbol of its snapshots",
+        )

@@ -1,0 +1,66 @@
+"""`ticklake land capture`: WebSocket captures, with the order book rebuilt."""
+
+import click
+
+from ticklake.commands.land.run import landing_options, names, run
+from ticklake.commands.sql import lake_root
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "--exchange",
+    required=True,
+    help="The venue: binance (spot), binance-futures (USD-M) or binance-delivery (COIN-M).",
+)
+@click.option(
+    "--symbols",
+    help="Only these, e.g. BTCUSDT,ETHUSDT. Landing again with others adds them. A single one is "
+    "also that of snapshots without a symbol.",
+)
+@click.option(
+    "--book-interval",
+    type=click.IntRange(0),
+    default=0,
+    show_default="every update",
+    metavar="MS",
+    help="Keep the last state of the book in each interval of event time, and every reset.",
+)
+@click.option(
+    "--levels",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    help="Levels of the book, a side.",
+)
+@landing_options
+def capture(
+    files: tuple[str, ...],
+    exchange: str,
+    symbols: str | None,
+    book_interval: int,
+    levels: int,
+    workers: int,
+    force: bool,
+) -> None:
+    """Land captures of Binance's WebSocket streams: JSON lines, plain or .gz.
+
+    A line is a message, with or without the time it was received in front (ns since 1970), and with
+    or without its stream. trade and aggTrade become trades; bookTicker becomes tickers;
+    markPriceUpdate becomes mark_prices and funding_rates; depthUpdate and the snapshots of the book
+    become order_book. Other messages are set aside in quarantine.
+
+    Each file is landed alone: its book begins with its first snapshot, so a collector should write
+    one into each file it begins.
+    """
+    from loaders.capture.captures import EXCHANGES, CaptureParser, captures
+
+    if exchange not in EXCHANGES:
+        raise click.BadParameter(
+            f"{exchange!r} is none of those whose captures can be read: {', '.join(EXCHANGES)}.",
+            param_hint="--exchange",
+        )
+    wanted = names(symbols, "--symbols")
+    only = wanted[0] if wanted and len(wanted) == 1 else None
+    parser = CaptureParser(exchange, levels, book_interval, only)
+    run(captures(lake_root(), files, parser, wanted, workers, force), must_exist=True)
