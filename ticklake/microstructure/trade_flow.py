@@ -10,32 +10,17 @@ Rolling values are over the raw trades of (t - h, t], not over sums of intervals
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from ticklake.microstructure.trades import Trades
 from ticklake.microstructure.windows import (
     Fit,
+    Floats,
+    Ints,
     rolling_ols,
     rolling_sum,
     row_windows,
     window_bounds,
 )
-
-Times = npt.NDArray[np.int64]
-Signs = npt.NDArray[np.int8]
-Floats = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Trades:
-    """Trades in the order of the feed. All arrays have one value a trade."""
-
-    ts_us: Times
-    """Microseconds, not falling."""
-    price: Floats
-    size: Floats
-    sign: Signs
-    """+1 where the aggressor bought, -1 where it sold, 0 where that is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +32,7 @@ class Intervals:
     trade_volume: Floats
     """Of known and unknown side."""
     notional: Floats
-    trade_count: Counts
+    trade_count: Ints
     signed_root_notional: Floats
     """Sum of sign * sqrt(price * size): the regressor of Hasbrouck's lambda."""
 
@@ -67,12 +52,12 @@ class Intervals:
         return ratio(self.notional, self.trade_volume)
 
 
-def rows_of(trade_ts: Times, row_ts: Times) -> npt.NDArray[np.int64]:
+def rows_of(trade_ts: Ints, row_ts: Ints) -> Ints:
     """Return the row that each trade belongs to: `len(row_ts)` where it is later than all rows."""
     return np.searchsorted(row_ts, trade_ts, side="left").astype(np.int64, copy=False)
 
 
-def intervals(row_ts: Times, trades: Trades) -> Intervals:
+def intervals(row_ts: Ints, trades: Trades) -> Intervals:
     """Return the sums over each row's interval. Rows and trades in order, on the same clock."""
     count = len(row_ts)
     # Trades up to the first row have no interval to be in, and those after the last no row yet.
@@ -106,7 +91,7 @@ class Rolling:
 
     buy_volume: Floats
     sell_volume: Floats
-    trade_count: Counts
+    trade_count: Ints
 
     @property
     def tfi(self) -> Floats:
@@ -114,7 +99,7 @@ class Rolling:
         return imbalance(self.buy_volume, self.sell_volume)
 
 
-def rolling(row_ts: Times, trades: Trades, horizon_us: int) -> Rolling:
+def rolling(row_ts: Ints, trades: Trades, horizon_us: int) -> Rolling:
     """Return the sums over the window of each row. All trades of exactly its time are in it."""
     windows = window_bounds(trades.ts_us, row_ts, horizon_us)
     return Rolling(
@@ -124,7 +109,7 @@ def rolling(row_ts: Times, trades: Trades, horizon_us: int) -> Rolling:
     )
 
 
-def price_impact_fit(row_ts: Times, change: Floats, flow: Floats, window_us: int) -> Fit:
+def price_impact_fit(row_ts: Ints, change: Floats, flow: Floats, window_us: int) -> Fit:
     """Regress the change of price of each row on the flow of its interval, over (t - w, t].
 
     Kyle's lambda (Econometrica 53(6), 1985): `change` is the change of mid, `flow` the signed

@@ -14,18 +14,17 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-Times = npt.NDArray[np.int64]
-Signs = npt.NDArray[np.int8]
-Floats = npt.NDArray[np.float64]
+from ticklake.microstructure.trades import Signs
+from ticklake.microstructure.windows import Floats, Ints
 
 MAX_GAP_US: Final = 300_000_000
 
 
-def mid_before(trade_ts: Times, row_ts: Times, mid: Floats, max_gap_us: int = MAX_GAP_US) -> Floats:
+def mid_before(trade_ts: Ints, row_ts: Ints, mid: Floats, max_gap_us: int = MAX_GAP_US) -> Floats:
     """Return the mid of the last valid row strictly before each trade.
 
     `mid` is NaN on rows that are not valid. NaN where there is no such row, or none that is at most
-    `max_gap_us` old. Times in microseconds, rows in order.
+    `max_gap_us` old. Ints in microseconds, rows in order.
     """
     valid = ~np.isnan(mid)
     times, mids = row_ts[valid], mid[valid]
@@ -34,8 +33,8 @@ def mid_before(trade_ts: Times, row_ts: Times, mid: Floats, max_gap_us: int = MA
 
 
 def mid_after(
-    trade_ts: Times,
-    row_ts: Times,
+    trade_ts: Ints,
+    row_ts: Ints,
     mid: Floats,
     delay_us: int,
     max_gap_us: int = MAX_GAP_US,
@@ -72,10 +71,10 @@ def _direction(sign: Signs) -> Floats:
     return np.where(sign == 0, np.nan, sign.astype(np.float64))
 
 
-def _at(values: npt.NDArray[Any], index: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+def _at(values: npt.NDArray[Any], index: Ints) -> npt.NDArray[Any]:
     """Return the values at some places, something at places before the first."""
     return values[np.maximum(index, 0)] if len(values) else np.zeros(len(index), values.dtype)
 
 
-def _taken(values: Floats, index: npt.NDArray[np.int64], where: npt.NDArray[np.bool_]) -> Floats:
+def _taken(values: Floats, index: Ints, where: npt.NDArray[np.bool_]) -> Floats:
     return np.where(where, _at(values, index), np.nan)

@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from ticklake.microstructure.exact import Integers, fitting
-
-Times = npt.NDArray[np.int64]
-Signs = npt.NDArray[np.int8]
-Floats = npt.NDArray[np.float64]
+from ticklake.microstructure.trades import Signs
+from ticklake.microstructure.windows import Floats, Ints
 
 BUCKETS: Final = 50
 
@@ -25,9 +22,9 @@ BUCKETS: Final = 50
 class Buckets:
     """The complete buckets of a day, in order; volumes in half units of the sizes given."""
 
-    first_trade: npt.NDArray[np.int64]
+    first_trade: Ints
     """Index of the trade that the bucket begins in."""
-    last_trade: npt.NDArray[np.int64]
+    last_trade: Ints
     """Index of the trade that completes it."""
     twice_buy: Integers
     twice_sell: Integers
@@ -86,7 +83,7 @@ def vpin(
     return result[len(before) :]
 
 
-def as_of(row_ts: Times, completed_ts: Times, values: Floats) -> Floats:
+def as_of(row_ts: Ints, completed_ts: Ints, values: Floats) -> Floats:
     """Return for each row the last value of those known at its time, NaN before the first.
 
     A row sees what was completed by trades with a time at or before its own.

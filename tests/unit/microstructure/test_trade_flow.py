@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ticklake.microstructure.trade_flow import Trades, intervals, rolling
+from ticklake.microstructure.trade_flow import intervals, rolling
+from ticklake.microstructure.trades import Trades
 
 times = st.integers(0, 12)
 row_times = st.lists(times, max_size=8).map(sorted)
