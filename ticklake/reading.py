@@ -75,7 +75,6 @@ def read(
     if as_ not in ("duckdb", "polars"):
         raise LakeError(f'as_ is "duckdb" or "polars", not {as_!r}.')
     storage = open_storage(root or os.environ.get("LAKE_ROOT") or "./lake")
-    listing = find_table(storage, table)
     if connection is None:
         connection = _connection(storage.root)
         refresh_secret(connection, storage)
@@ -87,6 +86,8 @@ def read(
         for column, names in (("exchange", exchange), ("symbol", symbol))
         if names is not None
     }
+    single = {column: next(iter(names)) for column, names in wanted.items() if len(names) == 1}
+    listing = find_table(storage, table, single)
     query = _query(storage, listing, wanted, bounds, columns)
     try:
         relation = connection.sql(query)

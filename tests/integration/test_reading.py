@@ -1,6 +1,7 @@
 """`ticklake.read` gives the rows of a range in stored order and opens nothing else."""
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -8,7 +9,7 @@ import polars as pl
 import pytest
 
 import ticklake
-from tests.conftest import Lake
+from tests.conftest import Lake, _lake_at
 from tests.integration.pipeline import Pipeline
 from ticklake.lake.errors import LakeError
 
@@ -16,8 +17,18 @@ NOON = 43_200
 
 
 @pytest.fixture
-def pipeline(lake: Lake) -> Pipeline:
-    """Three days of two symbols."""
+def anywhere(lake: Lake) -> Pipeline:
+    """Three days of two symbols, on each kind of storage."""
+    return built(lake)
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    """The same in a local lake, where the place makes no difference."""
+    return built(_lake_at(str(tmp_path / "lake"), {}, monkeypatch))
+
+
+def built(lake: Lake) -> Pipeline:
     pipeline = Pipeline(lake.root, lake.storage, lake.connect())
     for day in (1, 2, 3):
         rows = [(NOON, "A", 10 * day + 1), (5, "A", 10 * day), (NOON, "B/C", -day)]
@@ -31,7 +42,7 @@ def values(*arguments: Any, **keywords: Any) -> list[int]:
     return [value for (value,) in relation.fetchall()]
 
 
-def test_rows_come_in_stored_order_with_their_types(pipeline: Pipeline) -> None:
+def test_rows_come_in_stored_order_with_their_types(anywhere: Pipeline) -> None:
     relation = ticklake.read("ticks")
     assert list(zip(relation.columns, map(str, relation.types), strict=True)) == [
         ("exchange", "VARCHAR"),
@@ -77,13 +88,29 @@ def test_only_partitions_in_range_are_opened(pipeline: Pipeline) -> None:
         values("ticks", symbol="A")
 
 
+def test_only_partitions_of_one_symbol_are_listed(
+    anywhere: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = type(anywhere.storage)
+    entries, listed = kind.entries, []
+
+    def note(self: Any, prefix: str) -> Any:
+        listed.append(prefix)
+        return entries(self, prefix)
+
+    monkeypatch.setattr(kind, "entries", note)
+    assert values("compacted.ticks", exchange="x", symbol="B/C") == [-1, -2, -3]
+    assert listed == ["compacted/ticks", "compacted/ticks/exchange=x/symbol=B%2FC"]
+
+
 def test_a_range_without_rows_keeps_the_types(pipeline: Pipeline) -> None:
-    empty = ticklake.read("ticks", start="2030-01-01")
-    assert empty.fetchall() == []
-    assert empty.types == ticklake.read("ticks").types
+    for choice in ({"start": "2030-01-01"}, {"symbol": "D"}, {"end": "2025-01-01T00:00"}):
+        empty = ticklake.read("ticks", **choice)
+        assert empty.fetchall() == []
+        assert empty.types == ticklake.read("ticks").types
 
 
-def test_polars_gets_a_frame(pipeline: Pipeline) -> None:
+def test_polars_gets_a_frame(anywhere: Pipeline) -> None:
     frame = ticklake.read("ticks", symbol="A", end="2025-01-01", as_="polars")
     assert frame["value"].to_list() == [10, 11]
     assert frame.schema["date"] == pl.Date
@@ -98,10 +125,10 @@ def test_relations_of_one_lake_can_be_joined(pipeline: Pipeline) -> None:
     assert joined.count("*").fetchone() == (9,)
 
 
-def test_raw_segments_are_read_by_their_full_name(pipeline: Pipeline) -> None:
+def test_raw_segments_are_read_by_their_full_name(anywhere: Pipeline) -> None:
     assert len(values("raw.ticks")) == 9
     connection = duckdb.connect()
-    own = ticklake.read("raw.ticks", connection=connection, root=pipeline.root)
+    own = ticklake.read("raw.ticks", connection=connection, root=anywhere.root)
     assert own.count("*").fetchone() == (9,)
 
 

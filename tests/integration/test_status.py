@@ -2,6 +2,7 @@
 
 import json
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,15 +10,25 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import Lake
+from tests.conftest import Lake, _lake_at
 from tests.integration.pipeline import Pipeline
 from ticklake.cli import main
 from ticklake.lake.status import missing
 
 
 @pytest.fixture
-def pipeline(lake: Lake) -> Pipeline:
+def anywhere(lake: Lake) -> Pipeline:
     """A lake in which `A` lacks two days in a row and one, and `B/C` has the first day alone."""
+    return built(lake)
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    """The same in a local lake, where the place makes no difference."""
+    return built(_lake_at(str(tmp_path / "lake"), {}, monkeypatch))
+
+
+def built(lake: Lake) -> Pipeline:
     pipeline = Pipeline(lake.root, lake.storage, lake.connect())
     pipeline.land("x", "2025-01-01", "a", [(1, "A", 1), (2, "B/C", 2)])
     pipeline.land("x", "2025-01-04", "a", [(1, "A", 1), (86_399, "A", 2)])
@@ -37,7 +48,7 @@ def lines(*options: str) -> list[dict[str, Any]]:
 
 
 def test_a_line_for_each_table_and_symbol(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+    anywhere: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ticklake.commands.status.time.time_ns", lambda: 1_736_200_000 * 10**9)
     by_name = {(line["table"], line.get("symbol")): line for line in lines()}
@@ -52,7 +63,7 @@ def test_a_line_for_each_table_and_symbol(
     ticks = by_name["compacted.ticks", "A"]
     size = sum(
         entry.size
-        for entry in pipeline.storage.entries("compacted/ticks/exchange=x/symbol=A")
+        for entry in anywhere.storage.entries("compacted/ticks/exchange=x/symbol=A")
     )  # fmt: skip
     assert ticks == {
         "table": "compacted.ticks",
@@ -85,10 +96,21 @@ def test_a_table_for_people(pipeline: Pipeline) -> None:
     assert "has nothing of that" in status("--exchange", "y").output
 
 
-def test_with_a_warm_cache_nothing_but_the_cache_is_read(
+def test_a_terminal_gets_a_table_that_leaves_nothing_out(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kind = type(pipeline.storage)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # what makes Rich take any output for a terminal
+    monkeypatch.setenv("COLUMNS", "120")
+    output = status("--table", "compacted.ticks").output
+    assert "compacted.ticks" in output
+    assert "2025-01-06T00:00:01Z" in output
+    assert "2025-01-02..03 2025-01-05" in output
+
+
+def test_with_a_warm_cache_nothing_but_the_cache_is_read(
+    anywhere: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = type(anywhere.storage)
     read, was_read, listed = kind.read, [], []
     entries = kind.entries
 

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -108,20 +109,28 @@ def _age(seconds: int) -> str:
 
 
 def _print(lines: Sequence[tuple[str, ...]]) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(markup=False, emoji=False, highlight=False)
     if not console.is_terminal:
         for line in _aligned([HEADERS, *lines]):
             click.echo(line)
         return
-    table = Table()
-    for header in HEADERS:
-        table.add_column(header, justify="right" if header in NUMBERS else "left")
-    for values in lines:
-        table.add_row(*values)
-    console.print(table, markup=False)
+    for name, rows in groupby(lines, key=lambda line: line[0]):
+        table = Table(title=name, title_justify="left", box=SIMPLE_HEAD)
+        for header in HEADERS[1:]:
+            is_number = header in NUMBERS
+            table.add_column(
+                header,
+                justify="right" if is_number else "left",
+                no_wrap=is_number,
+                overflow="fold",
+            )
+        for values in rows:
+            table.add_row(*values[1:])
+        console.print(table)
 
 
 def _aligned(lines: Sequence[tuple[str, ...]]) -> Iterator[str]:

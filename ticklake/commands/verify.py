@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -84,6 +85,7 @@ def _verify(storage: "Storage", table: str | None, selection: "Selection") -> in
         console=console,
         transient=True,
         disable=not console.is_terminal,
+        redirect_stdout=sys.stdout.isatty(),  # else it would end up on stderr
     ) as progress:
         tables = find_tables(storage, table)
         with_raw = table is None or any(listing.is_raw for listing in tables)

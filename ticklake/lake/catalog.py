@@ -1,11 +1,11 @@
 """Which tables a lake has, told from its paths alone: no dbt, no manifest."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ticklake.lake.errors import LakeError
-from ticklake.lake.paths import LAYERS, RAW, Key, partition_key
+from ticklake.lake.paths import LAYERS, RAW, Key, partition_key, partition_path
 from ticklake.lake.storage import Entry, Storage
 from ticklake.lake.tables import DATA, META
 
@@ -83,14 +83,34 @@ def find_tables(
     return found
 
 
-def find_table(storage: Storage, table: str) -> TableListing:
-    """Return the table of a name. A raw channel has to be named in full, as `raw.trades`."""
-    is_raw = table.replace("/", ".").startswith(f"{RAW}.")
-    found = find_tables(storage, table, (RAW,) if is_raw else LAYERS)
-    if len(found) > 1:
-        names = " and ".join(item.name for item in found)
+def find_table(
+    storage: Storage, table: str, values: Mapping[str, str] | None = None
+) -> TableListing:
+    """Return the table of a name. A raw channel has to be named in full, as `raw.trades`.
+
+    With `values` of leading partition columns only partitions that have them need be listed; all
+    are where there is none.
+    """
+    layer, _, name = table.replace("/", ".").rpartition(".")
+    layers = [layer] if layer in (*LAYERS, RAW) else [] if layer else LAYERS
+    firsts = {
+        location: first
+        for location in (f"{each}/{name}" for each in layers if name)
+        if (first := next(iter(storage.entries(location)), None))
+    }
+    if len(firsts) > 1:
+        names = " and ".join(location.replace("/", ".") for location in firsts)
         raise LakeError(f"{table!r} is the name of {names}. Say which.")
-    return found[0]
+    for location, first in firsts.items():
+        prefix = location
+        for column in columns_of([first.path]):
+            if column not in (values or {}):
+                break
+            prefix += "/" + partition_path([column], ((values or {})[column],))
+        narrow = _tables(storage.entries(prefix))
+        if narrow and narrow[0].partitions():
+            return narrow[0]
+    return find_tables(storage, table, (RAW,) if layer == RAW else LAYERS)[0]
 
 
 def is_segment(name: str) -> bool:

@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,8 +77,9 @@ def check_partitions(
     Memory does not grow with a partition: its bytes and then its rows pass by as streams. From S3
     a partition is fetched once, into the scratch folder.
     """
+    is_here = isinstance(storage, LocalStorage)  # then it is read in place, if need be read-only
     with (
-        storage.staging() as scratch,
+        nullcontext() if is_here else storage.staging() as scratch,
         duckdb.connect() as connection,
         ThreadPoolExecutor(READERS) as pool,
     ):
@@ -95,6 +97,8 @@ def check_units(
     storage: Storage, table: TableListing, partitions: Mapping[Key, object]
 ) -> list[Problem]:
     """Find units of which a partition is lost: those that are left say how many there were."""
+    if not partitions:
+        return []
     published = LakeTable(storage, table.location, table.columns, table.entries).published
     units: dict[str, list[Published]] = {}
     for item in published.values():
@@ -134,7 +138,9 @@ def mark_damaged(storage: Storage, problems: Iterable[Problem]) -> None:
                 meta = json.loads(storage.read(path))
             except (FileNotFoundError, ValueError):
                 continue  # a listing shows that
-            storage.write(path, json.dumps({**meta, DAMAGE: problem.what}, indent=1).encode())
+            if isinstance(meta, dict):
+                meta[DAMAGE] = problem.what
+                storage.write(path, json.dumps(meta, indent=1).encode())
     finally:
         lease.release()
 
@@ -155,7 +161,7 @@ class _Checker:
     """Checks partitions, several at a time."""
 
     def __init__(
-        self, storage: Storage, connection: duckdb.DuckDBPyConnection, scratch: Path
+        self, storage: Storage, connection: duckdb.DuckDBPyConnection, scratch: Path | None
     ) -> None:
         self._storage, self._connection, self._scratch = storage, connection, scratch
 
@@ -189,11 +195,11 @@ class _Checker:
             return 0, 0, "meta.json cannot be read"
         if meta.get(DAMAGE):
             return 0, 0, str(meta[DAMAGE])
-        is_here = isinstance(self._storage, LocalStorage)
         data = f"{path}/{DATA}"
-        file = Path(self._storage.url(data)) if is_here else self._scratch / uuid.uuid4().hex
+        copy = self._scratch / uuid.uuid4().hex if self._scratch else None
+        file = copy or Path(self._storage.url(data))
         try:
-            found_size, found_sha256 = self._fetch(data, None if is_here else file)
+            found_size, found_sha256 = self._fetch(data, copy)
             if found_size != size:
                 return found_size, 0, f"data.parquet has {found_size} bytes, not {size}"
             if found_sha256 != sha256:
@@ -205,8 +211,8 @@ class _Checker:
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             return size, 0, f"data.parquet cannot be read: {str(error).splitlines()[0]}"
         finally:
-            if not is_here:
-                file.unlink(missing_ok=True)
+            if copy is not None:
+                copy.unlink(missing_ok=True)
 
     def _fetch(self, path: str, copy: Path | None) -> tuple[int, str]:
         """Return size and SHA-256 of an object, writing what is read to a file where asked."""
