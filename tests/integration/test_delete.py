@@ -13,6 +13,7 @@ from tests.integration.pipeline import Pipeline
 from ticklake.cli import main
 from ticklake.lake.lease import Lease, break_lease
 from ticklake.lake.raw import LedgerEntry, Segment, read_ledger, write_ledger
+from ticklake.lake.tables import sha256_of
 
 DATES = ("2025-01-01", "2025-01-02", "2025-01-03")
 
@@ -171,3 +172,33 @@ def test_another_writer_keeps_the_lake_as_it_is(local: Pipeline) -> None:
     assert "is being written by a nightly build" in result.output
     assert local.storage.find(f"raw/ticks/exchange=x/date={DATES[1]}/a.parquet")
     lease.release()
+
+
+def test_days_that_were_deleted_can_be_landed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = _lake_at(str(tmp_path / "lake"), {}, monkeypatch)
+    source = str(tmp_path / "source")
+    run("sample", "--days", "2", "--fills-per-hour", "20", "--only", "hyperliquid", source)
+    land = ["land", "hyperliquid", "--source", source, "--start", "20250801", "--end", "20250802"]
+    run(*land, "--workers", "1")
+    before = raw_hashes(lake)
+    run("delete", "--table", "raw.fills", "--from", "20250802", "--to", "20250802", "--yes")
+    left = raw_hashes(lake)
+    assert left.items() < before.items()
+    assert {path for path in before if "2025-08-02" in path} == before.keys() - left.keys()
+    assert "24 landed, 24 skipped" in run(*land, "--workers", "1")
+    assert raw_hashes(lake) == before
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def raw_hashes(lake: Lake) -> dict[str, str]:
+    return {
+        entry.path: sha256_of(lake.storage, entry.path)
+        for entry in lake.storage.entries("raw/fills")
+    }

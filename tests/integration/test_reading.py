@@ -6,6 +6,8 @@ from typing import Any
 
 import duckdb
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import ticklake
@@ -116,6 +118,22 @@ def test_polars_gets_a_frame(anywhere: Pipeline) -> None:
     assert frame.schema["date"] == pl.Date
     lazy = ticklake.read("ticks", symbol="A").pl(lazy=True)
     assert lazy.filter(pl.col("value") > 20).collect()["value"].to_list() == [21, 30, 31]
+
+
+def test_a_table_by_month_gives_the_days_asked_for(pipeline: Pipeline) -> None:
+    folder = "raw/klines/exchange=x/symbol=A/interval=1d"
+    for month in ("2025-01", "2025-02"):
+        times = [datetime(2025, int(month[5:]), day, tzinfo=UTC) for day in (1, 27, 28)]
+        table = pa.table({"open_time": pa.array(times, pa.timestamp("us", "UTC"))})
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink)
+        pipeline.storage.write(
+            f"{folder}/month={month}/a.parquet", sink.getvalue().to_pybytes()
+        )  # fmt: skip
+    relation = ticklake.read(
+        "raw.klines", symbol="A", start="2025-01-28", end=date(2025, 2, 27), columns=["open_time"]
+    )
+    assert [f"{time:%m-%d}" for (time,) in relation.fetchall()] == ["01-28", "02-01", "02-27"]
 
 
 def test_relations_of_one_lake_can_be_joined(pipeline: Pipeline) -> None:
