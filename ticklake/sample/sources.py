@@ -52,20 +52,30 @@ def write_market(
             yield from write(folder, period, paths)
 
 
-def _futures(folder: Path, period: Period, paths: Paths) -> Iterator[SampleFile]:
-    """Captured and published alike: the same trades with the same ids."""
-    root = folder / "binance"
-    for number, (listing, events) in enumerate(((BTC_PERP, 2_000), (ETH_PERP, 1_500))):
-        feed = make_feed(
+def futures_feeds(period: Period, paths: Paths) -> list[Feed]:
+    """Return what happened on the futures that are captured."""
+    return [
+        make_feed(
             listing,
             paths[listing.asset],
             period,
             busy=busy_spans(period),
             events=events,
-            quiet_per_minute=2 - number,
-            first_id=6_482_000_000 + number * 10**9,
+            quiet_per_minute=quiet,
+            first_id=first_id,
         )
-        derivative = Derivative(listing, paths[listing.asset], period.seed)
+        for listing, events, quiet, first_id in (
+            (BTC_PERP, 2_000, 2, 6_482_000_000),
+            (ETH_PERP, 1_500, 1, 7_482_000_000),
+        )
+    ]
+
+
+def _futures(folder: Path, period: Period, paths: Paths) -> Iterator[SampleFile]:
+    """Captured and published alike: the same trades with the same ids."""
+    root = folder / "binance"
+    for feed in futures_feeds(period, paths):
+        derivative = Derivative(feed.listing, paths[feed.listing.asset], period.seed)
         yield from binance_capture.write_futures(folder, feed, derivative, period)
         yield from binance_files.write_trades(root, feed, period)
         yield from binance_files.write_klines(root, feed, period)
