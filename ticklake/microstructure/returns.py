@@ -1,0 +1,44 @@
+"""Changes of the mid: from row to row, and over a horizon."""
+
+import numpy as np
+
+from ticklake.microstructure.compiled import compiled
+from ticklake.microstructure.windows import Floats, Ints
+
+
+def mid_changes(mid: Floats, previous: Ints) -> tuple[Floats, Floats]:
+    """Return M - M' and ln(M / M') against each row's previous valid one, NaN without one (C07)."""
+    has_one = previous >= 0
+    before = np.where(has_one, mid[previous], np.nan) if len(mid) else mid
+    change: Floats = mid - before
+    # ln(M / M') loses the digits that the quotient rounds away next to 1.
+    return change, np.log1p(change / before)
+
+
+def returns_since(
+    ts_us: Ints, mid: Floats, starts: Ints, horizon_us: int, max_gap_us: int
+) -> Floats:
+    """Return ln(M_t / M_{t-h}), M_{t-h} the mid of the last valid row at or before t - h.
+
+    `starts` are the first rows younger than t - h. NaN on rows that are not valid, and where that
+    row is more than `max_gap_us` older than t - h.
+    """
+    reference = np.empty(len(ts_us))
+    _as_of(ts_us, mid, starts, horizon_us, max_gap_us, reference)
+    return np.log1p((mid - reference) / reference)
+
+
+@compiled
+def _as_of(
+    ts: Ints, mid: Floats, starts: Ints, horizon: int, max_gap: int, reference: Floats
+) -> None:
+    position, last = 0, -1
+    for row in range(len(ts)):
+        while position < starts[row]:
+            if not np.isnan(mid[position]):
+                last = position
+            position += 1
+        if last >= 0 and ts[row] - horizon - ts[last] <= max_gap:
+            reference[row] = mid[last]
+        else:
+            reference[row] = np.nan
