@@ -2,6 +2,7 @@
 
 import click
 
+from ticklake.commands.land.binance import binance
 from ticklake.commands.land.capture import capture
 from ticklake.commands.land.csv import csv
 from ticklake.commands.land.hyperliquid import hyperliquid
@@ -16,5 +17,5 @@ def land() -> None:
     """
 
 
-for command in (capture, csv, hyperliquid):
+for command in (binance, capture, csv, hyperliquid):
     land.add_command(command)

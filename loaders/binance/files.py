@@ -1,0 +1,179 @@
+"""One file of the archive: a ZIP with one CSV in it, and a checksum beside it."""
+
+import hashlib
+import re
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
+
+from loaders.binance.archive import CHANNELS, Series
+from loaders.source import Source, SourceObject
+
+if TYPE_CHECKING:
+    from loaders.binance.layouts import Column
+    from loaders.worker import Sink
+
+CHECKSUM: Final = ".CHECKSUM"
+
+_SHA256: Final = re.compile(rb"\s*([0-9A-Fa-f]{64})(?:\s|$)")
+_BOM: Final = b"\xef\xbb\xbf"
+_FIRST_LINES: Final = 10
+_IS_ENCRYPTED: Final = 1
+_ZIP_MAGIC: Final = b"PK\x03\x04"
+
+
+@dataclass(frozen=True, slots=True)
+class FileParser:
+    """Reads one file of a series."""
+
+    series: Series
+
+    def parse(self, source: Source, found: SourceObject, sink: "Sink") -> None:
+        """Read a file. Raises BrokenObjectError.
+
+        A file without a checksum lands, and its outcome says so: the ZIP's own checksum of its
+        content is looked at in any case.
+        """
+        from loaders.binance.channels import to_channel
+        from loaders.binance.rows import read
+
+        with source.open(found.path) as stream, _seekable(stream) as file:
+            if not _check(source, found.path, file):
+                sink.note(f"it has no {CHECKSUM} beside it")
+            for text, line, columns in _texts(file, self.series):
+                rows = read(text, line, columns)
+                for reject in rows.rejects:
+                    sink.reject(
+                        reject.error_type,
+                        reject.message,
+                        line=reject.line,
+                        content=reject.content,
+                    )
+                table, extra = to_channel(self.series, rows.table, columns)
+                for name, values in extra:
+                    count = len(values) - values.null_count
+                    if count:
+                        sink.extra(name, count)
+                sink.rows(
+                    CHANNELS[self.series.data],
+                    table,
+                    exchange=self.series.exchange,
+                    symbol=self.series.symbol,
+                    interval=self.series.interval,
+                )
+
+
+@contextmanager
+def _seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
+    """Give an object on disk: a ZIP is read from its end."""
+    if stream.seekable():
+        yield stream
+        return
+    with tempfile.TemporaryFile() as file:
+        shutil.copyfileobj(stream, file, 1 << 20)
+        file.seek(0)
+        yield cast(BinaryIO, file)
+
+
+def _check(source: Source, path: str, file: BinaryIO) -> bool:
+    """Compare an object with its checksum; False where it has none. Raises BrokenObjectError."""
+    from loaders.decode import BrokenObjectError
+
+    try:
+        with source.open(path + CHECKSUM) as stream:
+            content = stream.read(1 << 10)
+    except FileNotFoundError:
+        return False
+    shape = _SHA256.match(content)
+    if shape is None:
+        raise BrokenObjectError("CHECKSUM_UNREADABLE", f"its {CHECKSUM} begins with no SHA-256")
+    expected = shape[1].decode().lower()
+    digest = hashlib.sha256()
+    while piece := file.read(1 << 20):
+        digest.update(piece)
+    if digest.hexdigest() != expected:
+        raise BrokenObjectError(
+            "CHECKSUM_MISMATCH",
+            f"its SHA-256 is {digest.hexdigest()}, its {CHECKSUM} says {expected}",
+            file.tell(),
+        )
+    file.seek(0)
+    return True
+
+
+def _texts(file: BinaryIO, series: Series) -> "Iterator[tuple[bytes, int, list[Column]]]":
+    """Yield whole lines of data, the number of the first of them, and the columns they have."""
+    from loaders.binance.layouts import columns_of, from_header, from_width, is_header
+    from loaders.decode import chunks
+
+    known = columns_of(series.market, series.data)
+    columns: list[Column] | None = None
+    line = 1
+    with _member(file) as member:
+        for chunk in chunks(cast(BinaryIO, member), codec=None, json_lines=False):
+            text = chunk.text
+            if columns is None:
+                text = text.removeprefix(_BOM)
+                head = text.split(b"\n", _FIRST_LINES)[:_FIRST_LINES]
+                if is_header(head[0]):
+                    columns = from_header(head[0].rstrip(b"\r"), known)
+                    text = text[len(head[0]) + 1 :]
+                    line += 1
+                else:
+                    widths = [item.count(b",") + 1 for item in head if item.strip()]
+                    columns = from_width(widths, known)
+            yield text, line, columns
+            line += text.count(b"\n")
+
+
+@contextmanager
+def _member(file: BinaryIO) -> "Iterator[_Member]":
+    """Open the one CSV of a ZIP. Raises BrokenObjectError."""
+    from loaders.decode import BrokenObjectError
+
+    try:
+        archive = zipfile.ZipFile(file)
+    except zipfile.BadZipFile as error:
+        file.seek(0)
+        is_cut = file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+        kind = "ZIP_TRUNCATED" if is_cut else "NOT_A_ZIP"
+        raise BrokenObjectError(kind, f"not a whole ZIP ({error})") from None
+    with archive:
+        members = [item for item in archive.infolist() if not item.is_dir()]
+        tables = [item for item in members if item.filename.lower().endswith(".csv")]
+        if len(tables) != 1:
+            names = ", ".join(item.filename for item in members[:5]) or "nothing"
+            raise BrokenObjectError(
+                "ZIP_MEMBERS", f"the ZIP should hold one CSV; it holds {len(tables)}: {names}"
+            )
+        if tables[0].flag_bits & _IS_ENCRYPTED:
+            raise BrokenObjectError("ZIP_CORRUPT", "the CSV in the ZIP is encrypted")
+        yield _Member(archive, tables[0])
+
+
+class _Member:
+    """The CSV in a ZIP, as a stream; what is wrong with it is a BrokenObjectError."""
+
+    def __init__(self, archive: zipfile.ZipFile, about: zipfile.ZipInfo) -> None:
+        self._archive, self._about = archive, about
+        self._stream: BinaryIO | None = None
+        self._decoded = 0
+
+    def read(self, size: int) -> bytes:
+        from loaders.decode import BrokenObjectError
+
+        try:
+            if self._stream is None:
+                self._stream = cast(BinaryIO, self._archive.open(self._about))
+            data = self._stream.read(size)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            raise BrokenObjectError(
+                "ZIP_CORRUPT", f"the CSV in the ZIP cannot be read ({error})", 0, self._decoded
+            ) from None
+        self._decoded += len(data)
+        return data

@@ -1,0 +1,527 @@
+"""`ticklake land binance`, from the command line to what lies in the lake."""
+
+import csv
+import hashlib
+import http.server
+import io
+import json
+import re
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from loaders import decode, worker
+from loaders import http as http_source
+from loaders.binance.archive import CHANNELS, Series, days_of
+from loaders.binance.layouts import columns_of
+from loaders.channels import CHANNELS as RAW
+from tests.s3.faults import FaultProxy
+from ticklake.cli import main
+from ticklake.lake.storage import Storage
+
+Lake = Any  # the fixture of tests/conftest.py
+
+MS = 1_754_006_400_000  # 2025-08-01
+DAY_MS = 86_400_000
+ON_S3 = pytest.mark.parametrize("lake", [pytest.param("s3", marks=pytest.mark.s3)], indirect=True)
+ON_DISK = pytest.mark.parametrize("lake", ["local"], indirect=True)  # where S3 adds nothing
+TRADES = Series("um", "trades", "BTCUSDT")
+HEADER = ",".join(column.name for column in columns_of("um", "trades")[:6])
+
+
+def trades(period: str, count: int = 3, unit: int = 1) -> str:
+    """Return trades of the first days of a period, which begins at the first of them."""
+    first = datetime.fromisoformat(days_of(period)[0]).replace(tzinfo=UTC)
+    begin = int(first.timestamp()) * 1000
+    return "".join(
+        f"{begin // DAY_MS * 1000 + number},115637.{number},0.00{number},{number}.5,"
+        f"{(begin + number) * unit},{'true' if number % 2 else 'false'}\n"
+        for number in range(1, count + 1)
+    )
+
+
+class Mirror:
+    """A directory laid out as the archive."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir()
+
+    def put(
+        self, series: Series, period: str, text: str | bytes, *, checksum: str | None = ""
+    ) -> Path:
+        """Write a ZIP of one CSV; `checksum` is written in place of its own, or none is."""
+        file = self.root / series.path(period)
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(zipfile.ZipInfo(file.stem + ".csv"), text)
+        return self.put_bytes(series, period, buffer.getvalue(), checksum=checksum)
+
+    def put_bytes(
+        self, series: Series, period: str, data: bytes, *, checksum: str | None = ""
+    ) -> Path:
+        file = self.root / series.path(period)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+        if checksum is not None:
+            checksum = checksum or hashlib.sha256(data).hexdigest()
+            Path(f"{file}.CHECKSUM").write_text(f"{checksum}  {file.name}\n")
+        return file
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Mirror:
+    return Mirror(tmp_path / "source")
+
+
+Land = Callable[..., Result]
+
+
+@pytest.fixture
+def land(lake: Lake, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> Iterator[Land]:
+    """Run the command in this process on one worker, unless told otherwise."""
+    for name, value in {"LAKE_ROOT": lake.root, **lake.env}.items():
+        monkeypatch.setenv(name, value)
+
+    def run(
+        series: Series,
+        *arguments: str,
+        days: tuple[str, str] | None = ("20250801", "20250801"),
+        source: str | None = None,
+        workers: int = 1,
+    ) -> Result:
+        line = ["land", "binance", "--market", series.market, "--data", series.data]
+        line += ["--symbols", series.symbol, "--source", source or str(mirror.root)]
+        line += ["--interval", series.interval] if series.interval else []
+        line += ["--start", days[0], "--end", days[1]] if days else []
+        return CliRunner().invoke(main, [*line, "--workers", str(workers), *arguments])
+
+    worker._storage.cache_clear()
+    yield run
+    worker._storage.cache_clear()
+
+
+def content(storage: Storage, prefix: str = "") -> dict[str, str]:
+    """Return the hash of every object."""
+    return {
+        entry.path: hashlib.sha256(storage.read(entry.path)).hexdigest()
+        for entry in storage.entries(prefix)
+    }
+
+
+def rows(lake: Lake, channel: str, columns: str = "*", order: str = "all") -> list[Any]:
+    urls = sorted(lake.storage.url(entry.path) for entry in lake.storage.entries(f"raw/{channel}"))
+    query = f"select {columns} from read_parquet(?, hive_partitioning = true) order by {order}"
+    return lake.connect().execute(query, [urls]).fetchall()  # type: ignore[no-any-return]
+
+
+def landed(lake: Lake) -> list[str]:
+    """Return the names in the ledger."""
+    names = (entry.path for entry in lake.storage.entries("raw/_ledger/binance"))
+    return sorted(Path(name).stem for name in names)
+
+
+def error_of(lake: Lake, series: Series, period: str = "2025-08-01") -> dict[str, Any]:
+    folder = f"quarantine/binance/{series.name(period)}"
+    loaded: dict[str, Any] = json.loads(lake.storage.read(f"{folder}/error.json"))
+    return loaded
+
+
+def test_a_real_month_of_klines_lands_to_the_last_digit(
+    lake: Lake, land: Land, mirror: Mirror, shared_data: Path
+) -> None:
+    text = (shared_data / "binance_klines/NEARUSDT-1m-2026-06.csv").read_text()
+    near = Series("um", "klines", "NEARUSDT", "1m")
+    mirror.put(near, "2026-06", text)
+    result = land(near, days=("20260601", "20260630"))
+    assert result.exit_code == 0, result.output
+    assert "43,200 rows" in result.output
+    names = RAW["klines"].schema.names[:-1]
+    numeric = {"open", "high", "low", "close"} | {name for name in names if "volume" in name}
+
+    def published(name: str, value: str) -> Any:
+        if name.endswith("_time"):
+            return int(value) * 1000
+        return Decimal(value) if name in numeric else int(value) if name == "count" else value
+
+    expected = [
+        tuple(published(name, line[name]) for name in names)
+        for line in csv.DictReader(io.StringIO(text))
+    ]
+    columns = ", ".join(f"epoch_us({name})" if "_time" in name else f'"{name}"' for name in names)
+    assert rows(lake, "klines", columns, "open_time") == expected
+    assert rows(lake, "klines", 'distinct exchange, symbol, "interval", "month"') == [
+        ("binance-futures", "NEARUSDT", "1m", "2026-06")
+    ]
+    (segment,) = lake.storage.entries("raw/klines")
+    assert segment.path.endswith("/um-NEARUSDT-klines-1m-2026-06.parquet")
+
+
+KLINE = f"{MS},1.0,1.3,0.9,1.10,12.5,{MS + 59_999},13.75,4,6.25,6.875,0\n"
+ONE_LINE = {
+    "klines": KLINE,
+    "trades": f"1,1.5,2.5,3.75,{MS},true\n",
+    "aggTrades": f"1,1.5,2.5,7,9,{MS},true\n",
+    "fundingRate": f"{MS},8,0.00010000\n",
+    "markPriceKlines": KLINE,
+    "bookTicker": f"5,1.1,2,1.2,3,{MS},{MS + 3}\n",
+}
+
+
+@ON_DISK
+@pytest.mark.parametrize("market", ["um", "cm"])
+@pytest.mark.parametrize("data", CHANNELS)
+def test_each_kind_lands_alike_with_and_without_a_header(
+    lake: Lake, land: Land, mirror: Mirror, market: str, data: str
+) -> None:
+    series = Series(market, data, "BTCUSD_PERP", "1m" if "lines" in data else None)
+    line = ONE_LINE[data]
+    names = [column.name for column in columns_of(market, data)[: line.count(",") + 1]]
+    found = []
+    for header in ("", ",".join(names) + "\n", "\ufeff" + ",".join(names) + "\r\n"):
+        mirror.put(series, "2025-08-01", header + line)
+        result = land(series, "--force")
+        assert result.exit_code == 0, result.output
+        assert "1 rows" in result.output
+        found.append(content(lake.storage, f"raw/{CHANNELS[data]}"))
+    assert len(found[0]) == 1
+    assert found[0] == found[1] == found[2]
+    mirror.put(series, "2025-08-01", ",".join(names) + "\n")
+    assert "0 rows" in land(series).output
+
+
+def test_trades_have_an_aggressor_and_exact_numbers(lake: Lake, land: Land, mirror: Mirror) -> None:
+    large = "99999999999999.123456789012"
+    lines = f"1,1E-8,0.00000001,0,{MS},true\n2,115637.1,{large},0,{MS},false\n"
+    mirror.put(TRADES, "2025-08-01", f"{HEADER}\n{lines}")
+    assert land(TRADES).exit_code == 0
+    assert rows(lake, "trades", "trade_id, price, size, side, first_id, extra") == [
+        ("1", Decimal("1E-8"), Decimal("1E-8"), "sell", None, None),
+        ("2", Decimal("115637.1"), Decimal(large), "buy", None, None),
+    ]
+    where = [("binance-futures", "BTCUSDT", "2025-08-01")]
+    assert rows(lake, "trades", "distinct exchange, symbol, date::varchar") == where
+
+
+def test_spot_files_in_milliseconds_in_microseconds_and_in_both(
+    lake: Lake, land: Land, mirror: Mirror
+) -> None:
+    spot = Series("spot", "trades", "BTCUSDT")
+    mirror.put(spot, "2024-12-31", trades("2024-12-31"))
+    mirror.put(spot, "2025-01-01", trades("2025-01-01", unit=1000))
+    mirror.put(spot, "2025-01-02", trades("2025-01-02", 1) + trades("2025-01-02", 2, 1000))
+    assert land(spot, days=("20241231", "20250102")).exit_code == 0
+    found = rows(lake, "trades", "exchange, date::varchar, epoch_ms(ts_event)")
+    assert found == [
+        ("binance", day, 1_735_603_200_000 + index * DAY_MS + late)
+        for index, (day, lates) in enumerate(
+            [("2024-12-31", (1, 2, 3)), ("2025-01-01", (1, 2, 3)), ("2025-01-02", (1, 1, 2))]
+        )
+        for late in lates
+    ]
+
+
+def test_bad_lines_are_set_aside_with_their_place_and_the_rest_lands(
+    lake: Lake, land: Land, mirror: Mirror
+) -> None:
+    good = trades("2025-08-01", 2)
+    bad = ["9,1.5", f"9,1.0000000000001,1,1,{MS},true", "9,1,1,1,17,true", f"9,1,1,1,{MS},no"]
+    mirror.put(TRADES, "2025-08-01", f"{HEADER}\n{good}" + "".join(f"{line}\n" for line in bad))
+    result = land(TRADES)
+    assert result.exit_code == 1
+    assert "BAD_NUMBER 1, BAD_TIME 1, BAD_VALUE 1, WRONG_COLUMN_COUNT 1" in result.output
+    assert len(rows(lake, "trades")) == 2
+    path = f"quarantine/binance/{TRADES.name('2025-08-01')}/rejected.jsonl"
+    rejects = [json.loads(line) for line in lake.storage.read(path).splitlines()]
+    assert [(item["line"], item["text"]) for item in rejects] == list(enumerate(bad, 4))
+    mirror.put(TRADES, "2025-08-01", good)
+    assert land(TRADES).exit_code == 0
+    assert content(lake.storage, "quarantine") == {}
+
+
+@ON_DISK
+def test_a_large_file_is_read_in_pieces_and_its_lines_are_counted_through(
+    lake: Lake, land: Land, mirror: Mirror
+) -> None:
+    lines = trades("2025-08-01", 200_000).splitlines()
+    lines[150_000] = "oops"
+    text = "\n".join([HEADER, *lines])
+    assert len(text) > 2 * decode.CHUNK_SIZE
+    mirror.put(TRADES, "2025-08-01", text)
+    assert "199,999 rows" in land(TRADES).output
+    path = f"quarantine/binance/{TRADES.name('2025-08-01')}/rejected.jsonl"
+    reject = json.loads(lake.storage.read(path))
+    assert (reject["line"], reject["text"]) == (150_002, "oops")
+    found = rows(lake, "trades", "count(*), count(distinct trade_id), sum(price)")
+    good = [line.split(",") for line in lines if line != "oops"]
+    assert found == [(199_999, 199_999, sum(Decimal(price) for _, price, *_ in good))]
+
+
+def zipped(**members: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in members.items():
+            archive.writestr(f"{name}.csv", text)
+    return buffer.getvalue()
+
+
+WHOLE = zipped(trades="".join(trades("2025-08-01", 500)))
+FLIPPED = WHOLE[:200] + bytes([WHOLE[200] ^ 0xFF]) + WHOLE[201:]
+OTHER_SUM = "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("data", "checksum", "error_type"),
+    [
+        (WHOLE, OTHER_SUM, "CHECKSUM_MISMATCH"),
+        (WHOLE, "not a sum", "CHECKSUM_UNREADABLE"),
+        (WHOLE[:-100], None, "ZIP_TRUNCATED"),
+        (WHOLE[: len(WHOLE) // 2], "", "ZIP_TRUNCATED"),
+        (FLIPPED, None, "ZIP_CORRUPT"),
+        (b"<html>Sorry</html>", None, "NOT_A_ZIP"),
+        (b"", None, "NOT_A_ZIP"),
+        (zipped(), None, "ZIP_MEMBERS"),
+        (zipped(one="1,1,1,1,1,true\n", two=""), None, "ZIP_MEMBERS"),
+        (zipped(one="id,price,time\n"), None, "BAD_HEADER"),
+        (zipped(one="1,2,3\n"), None, "BAD_HEADER"),
+    ],
+)
+@ON_DISK
+def test_an_object_that_cannot_be_used_is_set_aside_whole(
+    lake: Lake, land: Land, mirror: Mirror, data: bytes, checksum: str | None, error_type: str
+) -> None:
+    mirror.put_bytes(TRADES, "2025-08-01", data, checksum=checksum)
+    mirror.put(TRADES, "2025-08-02", trades("2025-08-02"))
+    result = land(TRADES, days=("20250801", "20250802"))
+    assert result.exit_code == 1
+    assert "1 landed, 0 skipped, 1 quarantined" in result.output
+    assert error_of(lake, TRADES)["error_type"] == error_type
+    kept = content(lake.storage, f"quarantine/binance/{TRADES.name('2025-08-01')}")
+    assert hashlib.sha256(data).hexdigest() in kept.values()
+    assert landed(lake) == [TRADES.name("2025-08-02")]
+
+
+def test_a_file_without_a_checksum_lands_and_says_so(
+    lake: Lake, land: Land, mirror: Mirror
+) -> None:
+    mirror.put(TRADES, "2025-08-01", trades("2025-08-01"), checksum=None)
+    result = land(TRADES)
+    assert result.exit_code == 0
+    assert "no .CHECKSUM" in result.output
+    mirror.put(TRADES, "2025-08-01", trades("2025-08-01"))
+    assert "no .CHECKSUM" not in land(TRADES, "--force").output
+
+
+def test_months_come_whole_and_days_one_by_one(lake: Lake, land: Land, mirror: Mirror) -> None:
+    for period in ("2025-07", "2025-08", "2025-08-01", "2025-08-02"):
+        mirror.put(TRADES, period, trades(period))
+    result = land(TRADES, days=("20250701", "20250803"))
+    assert result.exit_code == 0, result.output
+    assert landed(lake) == [TRADES.name("2025-07"), TRADES.name("2025-08")]
+    assert "so the whole month lands" in result.output
+
+
+def test_what_was_landed_by_day_is_not_landed_again_by_month(
+    lake: Lake, land: Land, mirror: Mirror
+) -> None:
+    for period in ("2025-08", *days_of("2025-08")):
+        mirror.put(TRADES, period, trades(period, 1))
+    land(TRADES, days=("20250801", "20250802"))
+    result = land(TRADES, days=("20250801", "20250831"))
+    assert "29 landed, 2 skipped" in result.output
+    assert len(rows(lake, "trades")) == 31
+
+
+def test_a_monthly_file_serves_later_days_of_the_month(
+    lake: Lake, land: Land, mirror: Mirror
+) -> None:
+    mirror.put(TRADES, "2025-08", trades("2025-08"))
+    mirror.put(TRADES, "2025-08-01", trades("2025-08-01"))
+    land(TRADES, days=("20250801", "20250831"))
+    assert "0 landed, 1 skipped" in land(TRADES).output
+    assert len(rows(lake, "trades")) == 3
+
+
+def test_missing_days_are_listed_and_nothing_at_all_is_a_failure(
+    lake: Lake, land: Land, mirror: Mirror
+) -> None:
+    mirror.put(TRADES, "2025-08-01", trades("2025-08-01"))
+    some = land(TRADES, days=("20250801", "20250802"))
+    assert some.exit_code == 0
+    assert f"  {TRADES.path('2025-08-02')}" in some.output
+    none = land(Series("um", "trades", "NOPE"))
+    assert none.exit_code == 1
+    assert "Nothing that was asked for exists" in none.output
+
+
+@pytest.mark.parametrize("flags", [["--latest"], []])
+def test_latest_is_the_newest_month_there_is(
+    lake: Lake, land: Land, mirror: Mirror, monkeypatch: pytest.MonkeyPatch, flags: list[str]
+) -> None:
+    monkeypatch.setattr("loaders.binance.request.today", lambda: date(2025, 9, 3))
+    nothing = land(TRADES, *flags, days=None)
+    assert nothing.exit_code == 1
+    assert f"  {TRADES.path('2025-08')}" in nothing.output
+    mirror.put(TRADES, "2024-02", trades("2024-02"))
+    mirror.put(TRADES, "2025-09-01", trades("2025-09-01"))
+    assert land(TRADES, *flags, days=None).exit_code == 0
+    assert landed(lake) == [TRADES.name("2024-02")]
+    mirror.put(TRADES, "2025-08", trades("2025-08"))
+    assert land(TRADES, *flags, days=None).exit_code == 0
+    assert landed(lake) == [TRADES.name("2024-02"), TRADES.name("2025-08")]
+    both = land(Series("um", "trades", "BTCUSDT,NOPE"), *flags, days=None)
+    assert both.exit_code == 0
+    assert "1 skipped, 0 quarantined, 1 missing" in both.output
+
+
+def test_trades_and_aggregated_trades_of_the_same_days_are_refused(
+    lake: Lake, land: Land, mirror: Mirror
+) -> None:
+    aggregated = Series("um", "aggTrades", "BTCUSDT")
+    line = f"1,1.5,2.5,7,9,{MS + DAY_MS},true\n"
+    mirror.put(aggregated, "2025-08-02", line)
+    for day in ("2025-08-01", "2025-08-02"):
+        mirror.put(TRADES, day, trades(day))
+    assert land(aggregated, days=("20250802", "20250802")).exit_code == 0
+    before = content(lake.storage)
+    refused = land(TRADES, days=("20250801", "20250802"))
+    assert refused.exit_code == 1
+    assert "would repeat what is landed" in refused.output
+    assert content(lake.storage) == before
+    assert land(TRADES).exit_code == 0
+    advised = re.search(r"`ticklake (delete .*?)`", refused.output)
+    assert advised is not None
+    done = CliRunner().invoke(main, [*advised[1].split(), "--yes"])
+    assert done.exit_code == 0, done.output
+    assert land(TRADES, days=("20250801", "20250802")).exit_code == 0
+    assert len(rows(lake, "trades")) == 6
+
+
+def test_mark_prices_have_one_interval_and_klines_any(
+    lake: Lake, land: Land, mirror: Mirror
+) -> None:
+    for data in ("klines", "markPriceKlines"):
+        for interval in ("1m", "1h"):
+            mirror.put(Series("um", data, "BTCUSDT", interval), "2025-08-01", KLINE)
+    codes = [
+        land(Series("um", data, "BTCUSDT", interval)).exit_code
+        for data in ("klines", "markPriceKlines")
+        for interval in ("1m", "1h")
+    ]
+    assert codes == [0, 0, 0, 1]
+
+
+def test_bytes_do_not_depend_on_workers_or_on_landing_again(
+    lake: Lake, land: Land, mirror: Mirror
+) -> None:
+    for day in days_of("2025-08")[:3]:
+        mirror.put(TRADES, day, trades(day, 40))
+    arguments = {"days": ("20250801", "20250803")}
+    assert "3 landed" in land(TRADES, **arguments).output
+    before = content(lake.storage)
+    assert "3 skipped" in land(TRADES, **arguments).output
+    assert "3 landed" in land(TRADES, "--force", workers=3, **arguments).output
+    assert content(lake.storage) == before
+
+
+@ON_S3
+def test_an_s3_source_reads_as_a_directory_does(lake: Lake, land: Land, mirror: Mirror) -> None:
+    mirror.put(TRADES, "2025-08", trades("2025-08", 50))
+    mirror.put(TRADES, "2025-09-01", trades("2025-09-01"))
+    for file in sorted(mirror.root.rglob("*")):
+        if file.is_file():
+            lake.storage.write(f"mirror/{file.relative_to(mirror.root)}", file.read_bytes())
+    days = ("20250801", "20250901")
+    result = land(TRADES, days=days, source=f"{lake.root}/mirror")
+    assert result.exit_code == 0, result.output
+    assert "2 landed" in result.output
+    assert len(rows(lake, "trades")) == 53
+    assert "2 skipped" in land(TRADES, days=days, source=f"{lake.root}/mirror").output
+
+
+@pytest.fixture
+def web(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
+    """The mirror on a web server whose answers a test can break."""
+    monkeypatch.setattr(http_source.time, "sleep", lambda seconds: None)
+    handler = partial(_Quiet, directory=str(mirror.root))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with FaultProxy(f"http://127.0.0.1:{server.server_port}") as proxy:
+            yield proxy
+        server.shutdown()
+
+
+@ON_DISK
+@pytest.mark.parametrize("action", ["truncate", "reset", "503"])
+def test_a_broken_download_is_tried_again(
+    lake: Lake, land: Land, mirror: Mirror, web: FaultProxy, action: Any
+) -> None:
+    file = mirror.put(TRADES, "2025-08-01", trades("2025-08-01", 3000))
+    after = file.stat().st_size // 2
+    web.add(action, method="GET", path=r"zip$", times=2, after=after)
+    web.add(action, method="GET", path=r"CHECKSUM$", times=1, after=10)
+    web.add("503", method="HEAD", times=1)
+    result = land(TRADES, source=web.endpoint)
+    assert result.exit_code == 0, result.output
+    faults = [request.fault for request in web.requests if request.method == "GET"]
+    assert faults == [action, action, None, action, None]
+    assert len(rows(lake, "trades")) == 3000
+    assert "1 skipped" in land(TRADES, source=web.endpoint).output
+
+
+@ON_DISK
+def test_a_download_that_stays_broken_fails_and_keeps_what_is_done(
+    lake: Lake, land: Land, mirror: Mirror, web: FaultProxy
+) -> None:
+    for day in ("2025-08-01", "2025-08-02"):
+        mirror.put(TRADES, day, trades(day))
+    web.add("truncate", method="GET", path="2025-08-02.zip$", times=99, after=20)
+    result = land(TRADES, days=("20250801", "20250802"), source=web.endpoint)
+    assert result.exit_code == 1
+    assert "could not be read in" in result.output
+    assert landed(lake) == [TRADES.name("2025-08-01")]
+    web.clear()
+    again = land(TRADES, days=("20250801", "20250802"), source=web.endpoint)
+    assert "1 landed, 1 skipped" in again.output
+
+
+@ON_DISK
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--market", "spot", "--data", "fundingRate", "--symbols", "BTCUSDT"],
+        ["--market", "um", "--data", "trades", "--symbols", "BTCUSDT", "--interval", "1m"],
+        ["--market", "um", "--data", "klines", "--symbols", "BTCUSDT", "--interval", "7m"],
+        ["--market", "um", "--data", "klines", "--symbols", "../BTC"],
+        ["--market", "um", "--data", "klines", "--symbols", " , "],
+        ["--market", "um", "--data", "klines", "--symbols", "BTCUSDT", "--start", "20250801"],
+        [
+            *("--market", "um", "--data", "klines", "--symbols", "BTCUSDT"),
+            *("--start", "20250802", "--end", "20250801"),
+        ],
+        [
+            *("--market", "um", "--data", "klines", "--symbols", "BTCUSDT", "--latest"),
+            *("--start", "20250801", "--end", "20250801"),
+        ],
+    ],
+)
+def test_wrong_usage_is_told_apart(
+    lake: Lake, land: Land, mirror: Mirror, arguments: list[str]
+) -> None:
+    result = CliRunner().invoke(main, ["land", "binance", "--source", str(mirror.root), *arguments])
+    assert result.exit_code == 2
+    assert "Error:" in result.output
+    assert list(lake.storage.entries("")) == []
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as in the base class
+        pass
