@@ -11,8 +11,18 @@ with
 
 trades as (
 
-    select exchange, symbol, date, ts_event, trade_seq, price, size, side
+    select
+        exchange,
+        symbol,
+        date,
+        ts_event,
+        trade_seq,
+        price,
+        size,
+        side,
+        {{ exact_notional('price', 'size') }} as notional
     from {{ lake_ref('trades') }}
+    where price > 0 and size > 0  -- Binance prints others, and leaves them out of its candles
 
 ),
 
@@ -52,7 +62,9 @@ bars as (
         sum(size) as volume,
         sum(if(side = 'buy', size, 0)) as buy_volume,
         sum(if(side = 'sell', size, 0)) as sell_volume,
-        sum({{ exact_notional('price', 'size') }}) as notional,
+        sum(notional) as notional,
+        sum(if(side = 'buy', notional, 0)) as buy_notional,
+        sum(if(side = 'sell', notional, 0)) as sell_notional,
         count(*) as trade_count,
         max(epoch_us(ts_event)) as last_trade_us
     from bucketed
@@ -77,7 +89,9 @@ time_bars as (
         buy_volume,
         sell_volume,
         notional,
-        if(volume > 0, cast(notional as double) / cast(volume as double), null) as vwap,
+        buy_notional,
+        sell_notional,
+        cast(notional as double) / cast(volume as double) as vwap,
         trade_count,
         {# The data say when a bar is over, not the clock: a later trade, or a later day. #}
         max(last_trade_us) over (partition by exchange, date, symbol, bar_seconds)

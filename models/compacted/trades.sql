@@ -1,49 +1,91 @@
-{# One row per trade: the two fills of an execution seen as one, from the taker's side. #}
+{# One row per trade: the venue's own prints, and the trades known by their fills. #}
 {{ config(
     materialized='lake',
     partition_by=['exchange', 'symbol', 'date'],
-    unit_by=['exchange', 'date'],
     order_by=['trade_seq'],
 ) }}
 
+{%- set trade_key = 'exchange, symbol, date, trade_id' %}
+
 with
 
-legs as (
+fill_trades as (
 
     select
         exchange,
         symbol,
         date,
+        trade_seq as segment_row,
         ts_event,
-        block_number,
-        event_index,
-        tid,
-        user,
-        side,
+        trade_id,
         price,
         size,
-        is_taker,
-        liquidated_user
-    from {{ lake_ref('fills') }}
-    where tid <> 0  -- a dust conversion has no counterparty: it is a fill, but no trade
+        side,
+        taker_user,
+        maker_user,
+        block_number,
+        is_liquidation,
+        leg_count
+    from {{ lake_ref('fill_trades') }}
 
 ),
 
-{# The taker's leg speaks for the trade; a maker's where the venue left the taker's out. #}
-led as (
+{#
+    A print of a trade that is known by its fills says less than they do. Not materialized: a day of
+    raw trades is read three times rather than held once.
+#}
+venue_trades as not materialized (
 
     select
         *,
-        row_number() over legs_of_trade as leg_number,
-        count(*) over legs_of_trade as leg_count,
-        first_value(if(not is_taker, user, null) ignore nulls) over legs_of_trade as maker_user,
-        bool_or(liquidated_user is not null) over legs_of_trade as is_liquidation
-    from legs
-    window legs_of_trade as (
-        partition by exchange, symbol, date, ts_event, block_number, tid
-        order by not is_taker, event_index, user, side
-        rows between unbounded preceding and unbounded following
-    )
+        hash({{ trade_key }}) as key_hash
+    from {{ lake_source('raw', 'trades') }}
+    anti join fill_trades using (exchange, symbol, date, ts_event, trade_id)
+
+),
+
+{# Almost every trade is there once: a narrow hash finds the few rows that need a closer look. #}
+repeated as (
+
+    select key_hash
+    from venue_trades
+    where trade_id is not null
+    group by key_hash
+    having count(*) > 1
+
+),
+
+{# First arrival wins. A trade without an id is no duplicate of any. #}
+duplicates as (
+
+    select exchange, symbol, date, segment, segment_row
+    from venue_trades
+    where
+        trade_id is not null
+        and key_hash in (select repeated.key_hash from repeated)
+    qualify row_number() over (partition by {{ trade_key }} order by segment, segment_row) > 1
+
+),
+
+ordered as (
+
+    select *
+    from venue_trades
+    anti join duplicates using (exchange, symbol, date, segment, segment_row)
+    union all by name
+    select * from fill_trades
+    order by exchange, symbol, date, ts_event, segment nulls last, segment_row
+
+),
+
+{# Rows in order are counted as they pass; a window by partition would sort them once more. #}
+counted as (
+
+    select
+        *,
+        row_number() over () as position,
+        {{ is_first_of('exchange', 'symbol', 'date') }} as is_first
+    from ordered
 
 ),
 
@@ -53,29 +95,21 @@ trades as (
         exchange,
         symbol,
         date,
-        row_number() over (
-            partition by exchange, symbol, date
-            order by ts_event, block_number nulls first, event_index, tid
-        ) as trade_seq,
+        {{ position_since('is_first') }} as trade_seq,  -- noqa: PRS
         ts_event,
-        cast(null as timestamptz) as ts_capture,
-        cast(tid as varchar) as trade_id,
+        ts_capture,
+        trade_id,
         price,
         size,
-        case
-            when is_taker then side
-            when side = 'buy' then 'sell'
-            when side = 'sell' then 'buy'
-        end as side,
-        cast(null as bigint) as first_id,
-        cast(null as bigint) as last_id,
-        if(is_taker, user, null) as taker_user,
+        side,
+        first_id,
+        last_id,
+        taker_user,
         maker_user,
         block_number,
         is_liquidation,
         leg_count
-    from led
-    where leg_number = 1
+    from counted
 
 )
 

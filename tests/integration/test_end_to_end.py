@@ -24,7 +24,7 @@ from ticklake.lake.storage import open_storage
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-TABLES = 4
+TABLES = len(list((REPOSITORY / "models").rglob("*.sql")))
 
 
 class Operator:

@@ -1,6 +1,6 @@
 {#
     Volume, notional and count of the bars of every length = those of the trades, to the last digit,
-    for each exchange, symbol and day.
+    for each exchange, symbol and day. Prints with price 0 or size 0 are in no bar.
 #}
 {{ config(meta={'by_unit': true}) }}
 
@@ -22,10 +22,15 @@ trades as (
         sum(case side when 'buy' then size else 0 end) as buy_volume,
         sum(case side when 'sell' then size else 0 end) as sell_volume,
         sum({{ exact_notional('price', 'size') }}) as notional,
+        sum(case side when 'buy' then {{ exact_notional('price', 'size') }} else 0 end)
+            as buy_notional,
+        sum(case side when 'sell' then {{ exact_notional('price', 'size') }} else 0 end)
+            as sell_notional,
         count(*) as trade_count,
         min(price) as low,
         max(price) as high
     from {{ lake_ref('trades') }}
+    where price > 0 and size > 0
     group by exchange, date, symbol
 
 ),
@@ -49,6 +54,8 @@ bars as (
         sum(buy_volume) as buy_volume,
         sum(sell_volume) as sell_volume,
         sum(notional) as notional,
+        sum(buy_notional) as buy_notional,
+        sum(sell_notional) as sell_notional,
         sum(trade_count) as trade_count,
         min(low) as low,
         max(high) as high
@@ -65,6 +72,8 @@ where
     or expected.buy_volume is distinct from bars.buy_volume
     or expected.sell_volume is distinct from bars.sell_volume
     or expected.notional is distinct from bars.notional
+    or expected.buy_notional is distinct from bars.buy_notional
+    or expected.sell_notional is distinct from bars.sell_notional
     or expected.trade_count is distinct from bars.trade_count
     or expected.low is distinct from bars.low
     or expected.high is distinct from bars.high

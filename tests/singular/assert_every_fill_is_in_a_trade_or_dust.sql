@@ -43,7 +43,7 @@ trades as (
         symbol,
         count(*) as trade_count,
         sum(if(leg_count = 2, 2, 1)) as leg_count
-    from {{ lake_ref('trades') }}
+    from {{ lake_ref('fill_trades') }}
     group by exchange, date, symbol
 
 )

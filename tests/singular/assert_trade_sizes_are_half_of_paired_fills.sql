@@ -44,7 +44,7 @@ trade_sizes as (
         symbol,
         sum(if(leg_count = 2, size, 0)) as paired_size,
         sum(if(leg_count = 1, size, 0)) as single_size
-    from {{ lake_ref('trades') }}
+    from {{ lake_ref('fill_trades') }}
     group by exchange, date, symbol
 
 )

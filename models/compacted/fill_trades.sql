@@ -1,0 +1,79 @@
+{# One row per trade known by fills: the two of an execution seen as one, from the taker's side. #}
+{{ config(
+    materialized='lake',
+    partition_by=['exchange', 'symbol', 'date'],
+    unit_by=['exchange', 'date'],
+    order_by=['trade_seq'],
+) }}
+
+with
+
+legs as (
+
+    select
+        exchange,
+        symbol,
+        date,
+        ts_event,
+        block_number,
+        event_index,
+        tid,
+        user,
+        side,
+        price,
+        size,
+        is_taker,
+        liquidated_user
+    from {{ lake_ref('fills') }}
+    where tid <> 0  -- a dust conversion has no counterparty: it is a fill, but no trade
+
+),
+
+{# The taker's leg speaks for the trade; a maker's where the venue left the taker's out. #}
+led as (
+
+    select
+        *,
+        row_number() over legs_of_trade as leg_number,
+        count(*) over legs_of_trade as leg_count,
+        first_value(if(not is_taker, user, null) ignore nulls) over legs_of_trade as maker_user,
+        bool_or(liquidated_user is not null) over legs_of_trade as is_liquidation
+    from legs
+    window legs_of_trade as (
+        partition by exchange, symbol, date, ts_event, block_number, tid
+        order by not is_taker, event_index, user, side
+        rows between unbounded preceding and unbounded following
+    )
+
+),
+
+fill_trades as (
+
+    select
+        exchange,
+        symbol,
+        date,
+        row_number() over (
+            partition by exchange, symbol, date
+            order by ts_event, block_number nulls first, event_index, tid
+        ) as trade_seq,
+        ts_event,
+        cast(tid as varchar) as trade_id,
+        price,
+        size,
+        case
+            when is_taker then side
+            when side = 'buy' then 'sell'
+            when side = 'sell' then 'buy'
+        end as side,
+        if(is_taker, user, null) as taker_user,
+        maker_user,
+        block_number,
+        is_liquidation,
+        leg_count
+    from led
+    where leg_number = 1
+
+)
+
+select * from fill_trades

@@ -1,0 +1,130 @@
+{# One row per book of a symbol, after an update or as a snapshot has it: its best levels, clean. #}
+{{ config(
+    materialized='lake',
+    partition_by=['exchange', 'symbol', 'date'],
+    order_by=['row_seq'],
+) }}
+
+{%- set update_key = 'exchange, symbol, date, ts_event, seq' %}
+
+with
+
+{# Not materialized: a day of raw books is read three times rather than held once. #}
+raw_books as not materialized (
+
+    select
+        *,
+        hash({{ update_key }}) as key_hash
+    from {{ lake_source('raw', 'order_book') }}
+
+),
+
+{# Almost every update is there once: a narrow hash finds the few rows that need a closer look. #}
+repeated as (
+
+    select key_hash
+    from raw_books
+    group by key_hash
+    having count(*) > 1
+
+),
+
+suspects as (
+
+    select
+        {{ update_key }},
+        segment,
+        segment_row,
+        is_reset,
+        if(seq is null, hash(bids, asks), null) as book_hash
+    from raw_books
+    where key_hash in (select repeated.key_hash from repeated)
+
+),
+
+{#
+    First arrival wins; without a `seq` a duplicate is what has the book of the row just before. What
+    is left out hands a reset on to the row that stands for it.
+#}
+compared as (
+
+    select
+        *,
+        coalesce(
+            book_hash = lag(book_hash) over by_arrival,
+            seq is not null and row_number() over by_arrival > 1
+        ) as is_duplicate,
+        bool_or(is_reset) over (partition by {{ update_key }}, book_hash) as is_any_reset
+    from suspects
+    window by_arrival as (partition by {{ update_key }} order by segment, segment_row)
+
+),
+
+valid as (
+
+    select
+        raw_books.*,
+        coalesce(is_any_reset, raw_books.is_reset, false) as is_marked_reset,
+        {{ valid_levels('bids') }} as valid_bids,
+        {{ valid_levels('asks') }} as valid_asks
+    from raw_books
+    left join compared using (exchange, symbol, date, segment, segment_row)
+    where is_duplicate is not true
+
+),
+
+clean as (
+
+    select
+        * exclude (bids, asks),
+        {{ ordered_levels('valid_bids', 'desc') }} as bids,
+        {{ ordered_levels('valid_asks', 'asc') }} as asks
+    from valid
+
+),
+
+{# Wide before they are sorted: rows of fixed size sort faster than lists. #}
+flat as (
+
+    select
+        * exclude (bids, asks),
+        {{ book_state('bids', 'asks') }} as book_state,
+        cast(least(len(bids), {{ var('book_levels') }}) as integer) as bid_levels,
+        cast(least(len(asks), {{ var('book_levels') }}) as integer) as ask_levels,
+        {{ book_level_columns('bids', 'asks') }}
+    from clean
+    order by exchange, symbol, date, ts_event, seq nulls first, segment, segment_row
+
+),
+
+{# Rows in order are counted as they pass; a window by partition would sort them once more. #}
+counted as (
+
+    select
+        *,
+        row_number() over () as position,
+        {{ is_first_of('exchange', 'symbol', 'date') }} as is_first
+    from flat
+
+),
+
+order_book as (
+
+    select
+        exchange,
+        symbol,
+        date,
+        {{ position_since('is_first') }} as row_seq,  -- noqa: PRS
+        ts_event,
+        ts_capture,
+        seq,
+        is_marked_reset as is_reset,
+        book_state,
+        bid_levels,
+        ask_levels,
+        {{ book_level_names() }}
+    from counted
+
+)
+
+select * from order_book
