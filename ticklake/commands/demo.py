@@ -2,17 +2,35 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 
 from ticklake.commands.sql import ask, lake_root
 
-SAMPLE = "./sample"
-START, END = "20250801", "20250802"
-QUERIES = Path("analyses/first_queries")
-BIN = Path(sys.executable).parent
+SAMPLE: Final = "sample"
+START: Final = "20250801"
+DAYS: Final = f"--start {START} --end 20250802"
+FUTURES: Final = f"binance --source {SAMPLE}/binance {DAYS} --market um"
+SPOT: Final = f"binance --source {SAMPLE}/binance {DAYS} --market spot"
+LANDINGS: Final = (
+    f"hyperliquid --source {SAMPLE} {DAYS}",
+    f"capture --exchange binance-futures {SAMPLE}/capture/binance-futures/*.gz",
+    f"capture --exchange binance {SAMPLE}/capture/binance/*.jsonl",
+    f"{FUTURES} --data trades --symbols BTCUSDT,ETHUSDT",
+    f"{FUTURES} --data aggTrades --symbols SOLUSDT",
+    f"{FUTURES} --data bookTicker --symbols SOLUSDT",
+    f"{FUTURES} --data klines --symbols BTCUSDT,ETHUSDT,SOLUSDT",
+    f"{FUTURES} --data markPriceKlines --symbols BTCUSDT,ETHUSDT",
+    f"{FUTURES} --data fundingRate --symbols BTCUSDT,ETHUSDT",
+    f"{SPOT} --data aggTrades --symbols BTCUSDT",
+    f"{SPOT} --data klines --symbols BTCUSDT",
+    f"csv --channel trades --exchange coinbase --symbol BTC-USD {SAMPLE}/csv/*.csv",
+)
+QUERIES: Final = Path("analyses/first_queries")
+BIN: Final = Path(sys.executable).parent
 
 
 @click.command()
@@ -22,8 +40,8 @@ def demo() -> None:
     The lake is LAKE_ROOT (default ./lake). Running it again changes nothing.
     """
     _run(["ticklake", "sample", "--days", "2", "--start", START, SAMPLE])
-    days = ["--start", START, "--end", END]
-    _run(["ticklake", "land", "hyperliquid", "--source", SAMPLE, *days], "Objects", "Landed")
+    for landing in LANDINGS:
+        _run(["ticklake", "land", *landing.split()], "Landed")
     _run(["dbt", "--no-use-colors", "build"], " OK ", "Done.")
     click.secho("\nMade in the lake", bold=True)
     click.echo(_inventory())
@@ -42,7 +60,7 @@ def _run(command: Sequence[str], *shown: str) -> None:
     """Run a step and show its lines that have one of these texts; all of them where it fails."""
     click.secho(f"\n$ {' '.join(command)}", bold=True)
     result = subprocess.run(
-        [str(BIN / command[0]), *command[1:]],
+        [str(BIN / command[0]), *_expanded(command[1:])],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -54,6 +72,12 @@ def _run(command: Sequence[str], *shown: str) -> None:
     click.echo("\n".join(lines))
     if result.returncode:
         raise click.ClickException(f"{' '.join(command)} ended with {result.returncode}.")
+
+
+def _expanded(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield the arguments, and the files in place of a pattern, as a shell does."""
+    for argument in arguments:
+        yield from sorted(map(str, Path().glob(argument))) if "*" in argument else [argument]
 
 
 def _inventory() -> str:
