@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,17 @@ from ticklake.microstructure.windows import Floats, Ints
 Flags = npt.NDArray[np.bool_]
 
 VALID_STATES: Final = ("ok", "locked")
+KEYS: Final = pa.schema(
+    [
+        pa.field("exchange", pa.string()),
+        pa.field("symbol", pa.string()),
+        pa.field("date", pa.date32()),
+        pa.field("row_seq", pa.int64()),
+        pa.field("ts_event", pa.timestamp("us", "UTC")),
+    ]
+)
+"""What each table of features has of the row of `order_book` that it describes."""
+
 _NO_SEQ: Final = np.iinfo(np.int64).min
 
 
@@ -42,6 +53,22 @@ class Book:
     def spread(self) -> Floats:
         """Ask minus bid, 0 where locked, NaN on rows that are not valid."""
         return np.where(self.is_valid, self.ask_prices[0] - self.bid_prices[0], np.nan)
+
+
+def columns_of(levels: int) -> list[str]:
+    """Return what kernels read of `order_book`, for a book of so many levels."""
+    sides = ("bid_price", "bid_size", "ask_price", "ask_size")
+    wide = [f"{side}_{level}" for side in sides for level in range(1, levels + 1)]
+    return [*KEYS.names, "ts_capture", "seq", "is_reset", "book_state", *wide]
+
+
+def to_arrow(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
+    """Return a column, null where a float is NaN and where an integer is negative."""
+    if pa.types.is_floating(kind):
+        return pa.array(values, kind, from_pandas=True)
+    if pa.types.is_integer(kind):
+        return pa.array(values, kind, mask=values < 0)
+    return pa.array(values, kind)
 
 
 def read_day(rows: pa.Table, head: pa.Table | None, warmup_us: int) -> tuple[Book, Ints]:

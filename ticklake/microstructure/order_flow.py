@@ -12,20 +12,11 @@ import pyarrow as pa
 
 from ticklake.microstructure import flow, regime, returns
 from ticklake.microstructure import windows as rolling
-from ticklake.microstructure.book import Book, Flags, read_day
+from ticklake.microstructure.book import KEYS, Book, Flags, read_day, to_arrow
 from ticklake.microstructure.windows import Floats, Ints
 
 SECOND_US: Final = 1_000_000
 LEVELS: Final = 10
-KEYS: Final = pa.schema(
-    [
-        pa.field("exchange", pa.string()),
-        pa.field("symbol", pa.string()),
-        pa.field("date", pa.date32()),
-        pa.field("row_seq", pa.int64()),
-        pa.field("ts_event", pa.timestamp("us", "UTC")),
-    ]
-)
 
 Column = npt.NDArray[Any]
 Step = Callable[[], dict[str, Column]]
@@ -111,8 +102,9 @@ def order_flow(
 
     `rows` is one partition of `order_book` (one symbol, one date) and `head` that of the day before
     or at least its last `warmup_s` and one row. The result has the columns of `schema()`; undefined
-    is null. A row on which the book is not valid has its rolling values as of its time and none of
-    its own (C06). The regime starts afresh with the warm-up, so that a day depends on no more.
+    is null. A row on which the book is not valid has rolling values as of its time, but nothing of
+    its own and no `ofi_beta` (C06). The regime starts afresh with the warm-up: a day depends on no
+    more.
     """
     book, positions = read_day(rows, head, settings.warmup_s * SECOND_US)
     fields = schema(len(book.bid_prices), settings)
@@ -181,7 +173,8 @@ def _percentile(book: Book, relative: Floats, settings: Settings) -> dict[str, C
 def _regression(book: Book, changes: _Changes, settings: Settings) -> dict[str, Column]:
     windows = rolling.row_windows(book.ts_us, settings.regression_s * SECOND_US)
     fit = rolling.rolling_ols(changes.dmid, changes.flows[0], windows)
-    return {"ofi_beta": fit.slope, "ofi_beta_r2": fit.r2}
+    fitted = {"ofi_beta": fit.slope, "ofi_beta_r2": fit.r2}
+    return {name: np.where(book.is_valid, values, np.nan) for name, values in fitted.items()}
 
 
 def _row_by_row(
@@ -236,13 +229,4 @@ def _day(positions: Ints) -> slice | Ints:
 
 
 def _arrow(values: Column, kind: pa.DataType) -> pa.Array:
-    """Return an Arrow array, null where a float is NaN and where an integer or code is negative."""
-    if pa.types.is_floating(kind):
-        return pa.array(values, kind, from_pandas=True)
-    if pa.types.is_boolean(kind) or pa.types.is_timestamp(kind):
-        return pa.array(values, kind)
-    nulls = values < 0
-    if pa.types.is_string(kind):
-        codes = pa.array(values, mask=nulls)
-        return pa.DictionaryArray.from_arrays(codes, regime.REGIMES).cast(kind)
-    return pa.array(values, kind, mask=nulls)
+    return regime.names(values) if pa.types.is_string(kind) else to_arrow(values, kind)

@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from ticklake.microstructure.book import Flags
 from ticklake.microstructure.compiled import compiled
@@ -58,6 +59,12 @@ def regimes_by_rank(share: Floats, low: float = 0.2, high: float = 0.8) -> Codes
     """
     codes = np.where(share <= low, 0, np.where(share >= high, 2, 1))
     return np.where(np.isnan(share), -1, codes).astype(np.int8)
+
+
+def names(codes: Codes) -> pa.Array:
+    """Return regimes by name, null for none."""
+    indices = pa.array(codes, mask=codes < 0)
+    return pa.DictionaryArray.from_arrays(indices, REGIMES).cast(pa.string())
 
 
 @compiled

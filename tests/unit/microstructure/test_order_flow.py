@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ticklake.microstructure.book import columns_of
 from ticklake.microstructure.order_flow import Settings, order_flow, schema
 from ticklake.microstructure.regime import Thresholds, regimes_by_rank
 
@@ -198,7 +199,7 @@ def over_horizon(past: Sequence[Values], h: int, max_gap_s: int) -> Values:
 def line(past: Sequence[Values], seconds: int) -> Values:
     both = [old for old in of_window(past, seconds) if None not in (old["ofi"], old["dmid"])]
     x, y = [Fraction(old["ofi"]) for old in both], [Fraction(old["dmid"]) for old in both]
-    if len(both) < 3 or len(set(x)) == 1:
+    if not past[-1]["valid"] or len(both) < 3 or len(set(x)) == 1:
         return {"ofi_beta": None, "ofi_beta_r2": None}
     mean_x, mean_y = sum(x) / Fraction(len(x)), sum(y) / Fraction(len(y))
     xx = sum((a - mean_x) ** 2 for a in x)
@@ -379,6 +380,7 @@ def test_a_day_without_rows_has_every_column() -> None:
 def test_a_table_has_the_columns_of_its_settings() -> None:
     rows = table([quoted(1, 0)])
     assert order_flow(rows).schema == schema(LEVELS, Settings())
+    assert order_flow(rows.select(columns_of(LEVELS))).equals(order_flow(rows))
     names = order_flow(rows, settings=SHORT).column_names
     assert names == schema(LEVELS, SHORT).names
     assert "return_900s" not in names
