@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import building, landing, merging
+from benchmarks import building, landing, merging, windows
 
 BENCHMARKS = {
     "landing": landing.main,
@@ -10,6 +10,7 @@ BENCHMARKS = {
     "compaction": building.compaction,
     "merging": merging.main,
     "large": merging.large,
+    "windows": windows.main,
 }
 
 for name in sys.argv[1:] or BENCHMARKS:
