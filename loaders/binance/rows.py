@@ -41,6 +41,7 @@ _TRUE: Final = ("true", "True", "TRUE")
 _FALSE: Final = ("false", "False", "FALSE")
 _NUMBER: Final = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _INTEGER: Final = re.compile(r"-?[0-9]+")
+_GROWING: Final = re.compile(rb"[eE][0-9]")
 _INT64: Final = range(-(1 << 63), 1 << 63)
 _UNIT: Final = Decimal(1).scaleb(-12)
 _EXACT: Final = Context(prec=38, traps=[InvalidOperation, Inexact])
@@ -75,7 +76,8 @@ class _FaultError(Exception):
 
 def read(text: bytes, line: int, columns: Sequence[Column]) -> Rows:
     """Read whole lines; `line` is the number of the first one."""
-    text = text.replace(b"\r\n", b"\n")
+    if b"\r" in text:
+        text = text.replace(b"\r\n", b"\n")
     return read_plain(text, columns) or read_lines(text, line, columns)
 
 
@@ -238,10 +240,10 @@ def _is_short(text: bytes) -> bool:
 
     So is one of no more than 26 characters without a positive exponent.
     """
-    data = np.frombuffer(text, np.uint8)
-    after = np.flatnonzero((data[:-1] | 0x20) == ord("e")) + 1
-    if ((data[after] >= ord("0")) & (data[after] <= ord("9"))).any():
+    in_words = text.count(b"ue") + text.count(b"se")
+    if (b"E" in text or text.count(b"e") > in_words) and _GROWING.search(text):
         return False
+    data = np.frombuffer(text, np.uint8)
     ends = np.flatnonzero((data == ord(",")) | (data == ord("\n")))
     longest = np.diff(ends, prepend=-1, append=len(data)).max() - 1
     return int(longest) <= LONGEST
