@@ -113,7 +113,7 @@ def _seq(rows: pa.Table) -> Ints:
 
 
 def _order(ts: Ints, seq: Ints) -> Ints | None:
-    """Return the order of rows by time and seq, the order they are in deciding ties; None if so."""
+    """Return rows by time, seq and place, or None where they are in that order already."""
     falls = (ts[1:] < ts[:-1]) | ((ts[1:] == ts[:-1]) & (seq[1:] < seq[:-1]))
     if not falls.any():
         return None

@@ -11,8 +11,8 @@ Loop = TypeVar("Loop", bound=Callable[..., object])
 def compiled(loop: Loop) -> Loop:
     """Compile on the first call, keep the result beside the source, and leave the interpreter free.
 
-    Strict IEEE arithmetic: no fast-math and no contraction, so that the error terms of a
-    compensated sum survive and a partition is the same on every machine. A compiled loop calls
-    other loops of its own module only, because the cache looks at no other file for changes.
+    Strict IEEE arithmetic: fast-math would take the error terms of a compensated sum for zero. A
+    compiled loop calls other loops of its own module only, because the cache looks at no other file
+    for changes.
     """
     return cast(Loop, numba.njit(cache=True, nogil=True)(loop))
