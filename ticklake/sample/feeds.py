@@ -89,8 +89,10 @@ def make_feed(
     quiet_count = round(
         (period.end_us - period.begin_us) / MINUTE_US * quiet_per_minute * period.scale
     )
-    if quiet_count:
-        quiet = event_times(rng, period.begin_us, period.end_us, quiet_count, resolution_us)
+    if quiet_count:  # spread out, so that few minutes see nothing
+        gap = (period.end_us - period.begin_us) / quiet_count
+        places = (np.arange(quiet_count) + rng.random(quiet_count)) * gap
+        quiet = (period.begin_us + places.astype(np.int64)) // resolution_us * resolution_us
         for begin, end in busy:
             quiet = quiet[(quiet < begin) | (quiet >= end)]
         spans.append(quiet)

@@ -28,7 +28,7 @@ DECAY: Final = 40.0
 """Ticks from the best price, at renewal, over which a level's size falls by a factor of e."""
 TRADED_SHARE: Final = 0.6
 """How many of the falls at the best price are trades; the rest are cancelled orders."""
-MOST_SWEPT: Final = 4
+MOST_SWEPT: Final = 2
 FAULTS: Final = ("crossed", "locked", "no asks", "no bids", "empty")
 FAULT_LENGTH: Final = 3
 LOST_IDS: Final = 150
@@ -196,7 +196,7 @@ def trades_of(book: Book, rng: np.random.Generator, first_id: int) -> Trades:
     ts_us = np.maximum(before, after - delay // 1_000 * 1_000)
 
     # An aggregate of up to three prints: what it took from one maker each.
-    prints = np.minimum(1 + rng.poisson(0.4, len(event)), np.minimum(lots, 3))
+    prints = np.minimum(1 + rng.poisson(0.3, len(event)), np.minimum(lots, 3))
     group = np.repeat(np.arange(len(event)), prints)
     number = np.arange(len(group)) - np.repeat(np.cumsum(prints) - prints, prints)
     share = lots // prints

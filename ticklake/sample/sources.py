@@ -65,8 +65,8 @@ def futures_feeds(period: Period, paths: Paths) -> list[Feed]:
             first_id=first_id,
         )
         for listing, events, quiet, first_id in (
-            (BTC_PERP, 2_000, 2, 6_482_000_000),
-            (ETH_PERP, 1_500, 1, 7_482_000_000),
+            (BTC_PERP, 2_000, 4, 6_482_000_000),
+            (ETH_PERP, 1_500, 2, 7_482_000_000),
         )
     ]
 
@@ -103,7 +103,7 @@ def _spot(folder: Path, period: Period, paths: Paths) -> Iterator[SampleFile]:
         period,
         busy=busy_spans(period)[:1],
         events=1_200,
-        quiet_per_minute=1,
+        quiet_per_minute=2,
         first_id=5_140_000_000,
         resolution_us=1,
     )
