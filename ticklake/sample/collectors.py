@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from ticklake.sample.feeds import Feed
 from ticklake.sample.files import SampleFile, write_file
 from ticklake.sample.listings import fixed, plain
-from ticklake.sample.simulation import ASK, BID
+from ticklake.sample.simulation import ASK, BID, Ints
 
 NESTED_LEVELS = 10
 FLAT_LEVELS = 5
@@ -155,11 +155,11 @@ def _levels(feed: Feed, session: range, side: int, count: int) -> list[list[list
     ]
 
 
-def _captured(ts_us: "np.ndarray[Any, np.dtype[np.int64]]") -> pa.Array:
+def _captured(ts_us: Ints) -> pa.Array:
     return _instants(ts_us + CAPTURE_DELAY_US + ts_us % 7_919)
 
 
-def _instants(ts_us: "np.ndarray[Any, np.dtype[np.int64]]") -> pa.Array:
+def _instants(ts_us: Ints) -> pa.Array:
     return pa.array(ts_us, pa.timestamp("us", tz="UTC"))
 
 

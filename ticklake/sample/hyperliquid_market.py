@@ -17,7 +17,7 @@ from ticklake.sample.files import SampleFile, write_file
 from ticklake.sample.listings import Listing
 from ticklake.sample.market import decimal
 from ticklake.sample.prices import PricePath, generator
-from ticklake.sample.simulation import ASK, BID, FAULTS, Book, simulate_book
+from ticklake.sample.simulation import ASK, BID, FAULTS, Book, Ints, simulate_book
 
 LEVELS: Final = 20
 BOOK_HOURS: Final = (0, 12)
@@ -89,9 +89,7 @@ def _line(book: Book, event: int, rng: np.random.Generator) -> str:
     )
 
 
-def _contexts(
-    derivative: Derivative, times: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> list[str]:
+def _contexts(derivative: Derivative, times: Ints) -> list[str]:
     listing = derivative.listing
     marks, oracles = derivative.mark_price(times), derivative.index_price(times)
     before = derivative.index_price(times - DAY_US)
