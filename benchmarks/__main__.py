@@ -2,10 +2,11 @@
 
 import sys
 
-from benchmarks import building, landing, merging, windows
+from benchmarks import building, capture, landing, merging, windows
 
 BENCHMARKS = {
     "landing": landing.main,
+    "capture": capture.main,
     "unchanged": building.unchanged_and_one_hour,
     "compaction": building.compaction,
     "merging": merging.main,

@@ -5,7 +5,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from loaders.landing import Item, Request
 from loaders.source import Source, SourceObject
@@ -60,7 +59,7 @@ def captures(
 
 def _whole(file: str) -> str:
     """Return a URL as it is, and the absolute path of a file."""
-    return file if urlsplit(file).scheme in ("s3", "http", "https") else os.path.abspath(file)
+    return file if "://" in file else os.path.abspath(file)
 
 
 def _name(file: str) -> str:

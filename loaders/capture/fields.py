@@ -60,7 +60,7 @@ def _time_or_zero(name: str, value: Any) -> bytes:
 
 
 def _signed(name: str, value: Any) -> bytes:
-    text = str(value) if type(value) in (str, int, NumberText) else ""
+    text = _text(value)
     shape = _DECIMAL.fullmatch(text)
     if shape is None:
         raise FaultError("BAD_NUMBER", f"{name!r} is no plain decimal")
@@ -95,8 +95,20 @@ def _levels(name: str, value: Any) -> bytes:
     if any(len(level) != 2 for level in value):
         raise FaultError("BAD_LEVEL", f"{name!r} has a level that is no [price, size]")
     return b",".join(
-        b'["%b","%b"]' % (_decimal(name, price), _decimal(name, size)) for price, size in value
+        b'["%b","%b"]' % (_double(name, price), _double(name, size)) for price, size in value
     )
+
+
+def _double(name: str, value: Any) -> bytes:
+    """A number of the book, where more digits than a double has do no harm."""
+    text = _text(value)
+    if _DECIMAL.fullmatch(text) is None or text.startswith("-"):
+        raise FaultError("BAD_NUMBER", f"{name!r} has a value that is no plain decimal")
+    return text.encode()
+
+
+def _text(value: Any) -> str:
+    return str(value) if type(value) in (str, int, NumberText) else ""
 
 
 INTEGER: Final = FieldType(rb"(-?[1-9][0-9]{0,17}|0)", _integer)

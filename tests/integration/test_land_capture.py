@@ -94,8 +94,10 @@ def test_says_which_exchanges_it_knows(lake: Lake, land: Land, capture: Path) ->
     assert "binance, binance-delivery, binance-futures" in result.output
 
 
-def test_a_file_that_is_not_there_is_a_failure(lake: Lake, land: Land, capture: Path) -> None:
-    result = land(capture, capture.parent / "none.jsonl")
-    assert result.exit_code == 1
-    assert "none.jsonl" in result.output
-    assert counts(lake)
+def test_a_file_that_is_not_there_is_told_before_anything_lands(
+    lake: Lake, land: Land, capture: Path
+) -> None:
+    result = land(capture, capture.parent / "none" / "00.jsonl")
+    assert result.exit_code == 2
+    assert "00.jsonl" in result.output
+    assert not Path(lake.root).exists()

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -341,6 +342,21 @@ ALIKE: list[Callable[[str], str]] = [
     reverse,
 ]
 WRITINGS = [*ALIKE, lambda line: json.dumps(json.loads(line), separators=(",", ": "))]
+ODD = (
+    "0",
+    "-0",
+    "01",
+    "-1",
+    "1.",
+    ".5",
+    "1.50",
+    "1e5",
+    "1" * 25,
+    "1" * 19,
+    "",
+    " 1",
+    "0." + "1" * 13,
+)
 CHARACTERS = st.sampled_from('0159-+.,:eE"[]{}\\ aTbu\u00e9')
 
 
@@ -353,7 +369,11 @@ def test_the_fast_reading_says_what_the_exact_one_says(data: st.DataObject) -> N
     taught = [write(line) for line, write in data.draw(st.lists(pairs, min_size=1, max_size=6))]
     lines = []
     for line in data.draw(st.lists(st.sampled_from(taught), min_size=1, max_size=6)):
-        for _ in range(data.draw(st.integers(0, 2))):
+        number = data.draw(st.sampled_from([None, *re.finditer(r"[0-9.]+", line)]))
+        if number is not None:
+            odd = data.draw(st.sampled_from(ODD))
+            line = line[: number.start()] + odd + line[number.end() :]
+        for _ in range(data.draw(st.sampled_from([0, 0, 1, 2]))):
             place, width = data.draw(st.integers(0, len(line))), data.draw(st.integers(0, 3))
             line = line[:place] + data.draw(st.text(CHARACTERS, max_size=3)) + line[place + width :]
         lines.append(line)
@@ -381,7 +401,15 @@ def test_lines_written_alike_are_read_fast(
 
 
 def test_levels_that_only_look_right_are_read_exactly() -> None:
-    for levels in ('"5"],["6"', '"5,6"', '"5.","6"', '".5","6"', '"5","6"],"7"', '"5","6","7"'):
+    for levels in (
+        '"5"," 6"',
+        '"5"],["6"',
+        '"5,6"',
+        '"5.","6"',
+        '".5","6"',
+        '"5","6"],"7"',
+        '"5","6","7"',
+    ):
         bad = DEPTH.replace('"61800.30","2.510"', levels)
         basket = read([SNAPSHOT, DEPTH, DEPTH, bad, TRADE])
         assert [line for _, line in basket.rejects] == [4], levels
@@ -490,12 +518,17 @@ def test_trades_of_the_real_capture_add_up_to_the_real_klines(shared_data: Path)
 def test_where_chunks_are_cut_changes_nothing(
     size: int, interval_ms: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = "".join(Market(seed=9).lines(4_000, snapshot_every=1_500))
+    lines = list(Market(seed=9).lines(4_000, snapshot_every=1_500))
+    for place in range(700, len(lines), 700):
+        lines[place:place] = ["{}\n", DEPTH.replace("58710.20", "58710.") + "\n"]
+    text = "".join(lines)
     whole = read(text, interval_ms=interval_ms)
     monkeypatch.setattr(reading, "chunks", partial(chunks, size=size))
     parts = read(text, interval_ms=interval_ms)
     assert parts.tables() == whole.tables()
     assert parts.extras == whole.extras
+    assert parts.rejects == whole.rejects
+    assert len(whole.rejects) > 2
 
 
 def test_an_interval_thins_the_book_out() -> None:
@@ -535,6 +568,22 @@ def test_whose_a_snapshot_without_a_symbol_is() -> None:
     named = f'{{"stream":"btcusdt@snapshot","data":{SNAPSHOT}}}'
     assert ("order_book", "BTCUSDT") in read([other, named, DEPTH]).tables()
     assert read([SNAPSHOT]).rejects == [("UNKNOWN_SYMBOL", None)]
+
+
+def test_the_latest_of_two_snapshots_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    later = SNAPSHOT.replace("5123107832010", "5123107832020").replace("2.909", "7.000")
+    first = SNAPSHOT.replace('"asks":[', '"asks":[' + '["70000.00","1.000"],' * 20)
+    following = DEPTH.replace('"pu":5123107831937', '"pu":5123107837557').replace(
+        "7557,", "7558,", 1
+    )
+    text = f"{first}\n{TRADE}\n{later}\n{DEPTH}\n{following}\n"
+    for size in (len(text), len(first) + 1):
+        monkeypatch.setattr(reading, "chunks", partial(chunks, size=size))
+        rows = read(text).only("order_book").to_pylist()
+        assert [(row["is_reset"], row["bids"][0]["size"]) for row in rows] == [
+            (True, 7.0),
+            (False, 7.0),
+        ]
 
 
 def test_says_what_gave_no_book() -> None:

@@ -25,6 +25,7 @@ tell. Prices are told apart as doubles: exact up to 15 significant digits.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -50,8 +51,9 @@ BOOK_ROWS: Final = pa.schema(
 
 BUFFER: Final = 2_000
 """Differences kept for a snapshot that comes late: 200 s of a stream of 100 ms."""
-_BLOCK: Final = 64
-"""Differences computed at once: more widen the part of the book to look at (measured)."""
+_BLOCK_LEVELS: Final = 8_000
+_BLOCK: Final = 256
+"""Levels and differences computed at once: with more, more of the book has to be looked at."""
 
 
 class SequenceRule(Enum):
@@ -336,8 +338,7 @@ class BookRebuild:
         if item.snapshot is not None:
             for side, levels, sign in self._sides(item.snapshot):
                 side.load(sign * levels.price, levels.size)
-        for begin in range(item.begin, item.end, _BLOCK):
-            end = min(begin + _BLOCK, item.end)
+        for begin, end in pairwise(_blocks(diffs, item.begin, item.end)):
             block = diffs.between(begin, end)
             first, last = np.searchsorted(shown, (begin, end))
             rows = np.searchsorted(shown[first:last], np.arange(begin, end))
@@ -446,6 +447,16 @@ class _Side:
         is_level = size > 0
         is_level &= np.cumsum(is_level, axis=1, dtype=np.int32) <= levels
         return is_level.sum(axis=1), keys[np.nonzero(is_level)[1]], size[is_level]
+
+
+def _blocks(diffs: BookEvents, begin: int, end: int) -> list[int]:
+    """Return where to cut some differences, so that few enough levels change in a block."""
+    levels = diffs.bids.offsets + diffs.asks.offsets
+    cuts = [begin]
+    while cuts[-1] < end:
+        enough = int(np.searchsorted(levels, levels[cuts[-1]] + _BLOCK_LEVELS))
+        cuts.append(min(max(enough, cuts[-1] + 1), cuts[-1] + _BLOCK, end))
+    return cuts
 
 
 def _offsets(counts: Ids) -> Ids:

@@ -1,13 +1,30 @@
 """`ticklake land capture`: WebSocket captures, with the order book rebuilt."""
 
+from typing import Any
+
 import click
 
 from ticklake.commands.land.run import landing_options, names, run
 from ticklake.commands.sql import lake_root
 
 
+class Capture(click.Path):
+    """A file that exists, or a URL."""
+
+    name = "capture"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if "://" in value else super().convert(value, param, ctx)
+
+
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    metavar="FILE...",
+    type=Capture(exists=True, dir_okay=False),
+)
 @click.option(
     "--exchange",
     required=True,
