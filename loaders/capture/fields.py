@@ -21,6 +21,8 @@ INTEGER_DIGITS: Final = 26
 FRACTION_DIGITS: Final = 12
 
 _DECIMAL: Final = re.compile(r"-?([0-9]+)(?:\.([0-9]+))?")
+PREFIX: Final = rb"([1-4][0-9]{12}(?:[0-9]{3}){0,2}) "
+"""When a line was received: ms, us or ns since 1970."""
 _TIME: Final = re.compile(r"[1-4][0-9]{12}(?:[0-9]{3}){0,2}")
 
 

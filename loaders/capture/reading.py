@@ -1,15 +1,14 @@
 """Reading a whole capture: the rows of its channels, and the book of each symbol."""
 
-from collections.abc import Iterable
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import pyarrow as pa
 
 from loaders.capture import tables
 from loaders.capture.captures import EXCHANGES, CaptureParser
-from loaders.capture.fields import Row
+from loaders.capture.fields import Kind, Row
 from loaders.capture.lines import LineReader, Lines
 from loaders.decode import BrokenObjectError, chunks, codec_of
 from loaders.source import Source, SourceObject
@@ -18,7 +17,12 @@ from ticklake.microstructure.book_rebuild import BookEvents, BookRebuild, Sequen
 if TYPE_CHECKING:
     from loaders.worker import Sink
 
-_TABLES: Final = {"trade": tables.trades, "ticker": tables.tickers, "mark": tables.marks}
+_TABLES: Final[Sequence[tuple[str, Kind, Callable[[Sequence[Row]], pa.Table]]]] = (
+    ("trades", "trade", tables.trades),
+    ("tickers", "ticker", tables.tickers),
+    ("mark_prices", "mark", tables.mark_prices),
+    ("funding_rates", "mark", tables.funding_rates),
+)
 
 
 def read_capture(parser: CaptureParser, source: Source, found: SourceObject, sink: "Sink") -> None:
@@ -32,7 +36,8 @@ def read_capture(parser: CaptureParser, source: Source, found: SourceObject, sin
     books = _Books(parser, sink)
     number = 1
     with source.open(found.path) as stream:
-        for chunk in chunks(stream, codec=codec_of(found.path)):
+        # A recorder that was stopped leaves its last line cut off: that is one bad line.
+        for chunk in chunks(stream, codec=codec_of(found.path), json_lines=False):
             lines = reader.read(chunk.text, number)
             try:
                 events = books.events(lines, reader.owner)
@@ -53,14 +58,39 @@ def _rule(parser: CaptureParser) -> SequenceRule:
 
 def _give(lines: Lines, exchange: str, sink: "Sink") -> None:
     """Give all but the book to the sink."""
-    for (kind, symbol), rows in lines.rows.items():
-        if kind != "depth" and symbol is not None:
-            for channel, table in _TABLES[kind](rows):
-                sink.rows(channel, table, exchange=exchange, symbol=symbol.decode())
+    for channel, kind, table_of in _TABLES:
+        by_symbol = _by_symbol(lines, kind)
+        if channel == "funding_rates":
+            by_symbol = {
+                symbol: list(filter(tables.has_funding, by_symbol[symbol])) for symbol in by_symbol
+            }
+        rows = list(chain.from_iterable(by_symbol.values()))
+        if not rows:
+            continue
+        table = table_of(rows)  # of all symbols: a table each would cost more than its rows
+        for symbol, begin, end in _spans(by_symbol):
+            part = table.slice(begin, end - begin)
+            sink.rows(channel, part, exchange=exchange, symbol=symbol.decode())
     for reject in lines.rejects:
         sink.reject(reject.error_type, reject.message, line=reject.number, content=reject.line)
     for name, count in lines.extra.items():
         sink.extra(name, count)
+
+
+def _by_symbol(lines: Lines, kind: Kind) -> dict[bytes, list[Row]]:
+    return {
+        symbol: rows
+        for (of_kind, symbol), rows in lines.rows.items()
+        if of_kind == kind and symbol is not None
+    }
+
+
+def _spans(by_symbol: dict[bytes, list[Row]]) -> Iterator[tuple[bytes, int, int]]:
+    """Yield where the rows of each symbol lie, one symbol after the other."""
+    end = 0
+    for symbol, rows in by_symbol.items():
+        begin, end = end, end + len(rows)
+        yield symbol, begin, end
 
 
 class _Books:
@@ -74,24 +104,16 @@ class _Books:
 
     def events(self, lines: Lines, owner: bytes | None) -> dict[bytes, BookEvents]:
         """Return the book events of each symbol in some more lines. Raises RefusedError."""
-        by_symbol = {
-            symbol: rows
-            for (kind, symbol), rows in lines.rows.items()
-            if kind == "depth" and symbol is not None
-        }
+        by_symbol = _by_symbol(lines, "depth")
         unnamed = [*self._unnamed, *lines.rows.get(("depth", None), [])]
         if owner is not None and unnamed:
             by_symbol[owner] = [*unnamed, *by_symbol.get(owner, [])]
             unnamed = []
         by_symbol = {symbol: by_symbol[symbol] for symbol in by_symbol if self._is_wanted(symbol)}
-        rows = [row for of_symbol in by_symbol.values() for row in of_symbol]
+        rows = list(chain.from_iterable(by_symbol.values()))
         events = tables.book_events(rows) if rows else BookEvents.none()
         self._unnamed = unnamed
-        ends = np.cumsum([0, *map(len, by_symbol.values())]).tolist()
-        return {
-            symbol: events.between(begin, end)
-            for symbol, (begin, end) in zip(by_symbol, pairwise(ends), strict=True)
-        }
+        return {symbol: events.between(begin, end) for symbol, begin, end in _spans(by_symbol)}
 
     def feed(self, events: dict[bytes, BookEvents]) -> None:
         """Give the rows that some more events make known to the sink."""

@@ -17,6 +17,7 @@ from typing import Any, Final, NoReturn
 
 from loaders.capture.fields import (
     EVENT_TYPES,
+    PREFIX,
     SNAPSHOT,
     TIME,
     EventType,
@@ -28,7 +29,7 @@ from loaders.capture.fields import (
 from loaders.exact_json import NumberText, dump
 from ticklake.microstructure.book_rebuild import SequenceRule
 
-_PREFIX: Final = re.compile(rb"([1-4][0-9]{12}(?:[0-9]{3}){0,2}) ")
+_PREFIX: Final = re.compile(PREFIX)
 _PARTIAL_BOOK: Final = re.compile(r"@depth(?:5|10|20)(?:@|$)")
 _SPOT_TICKER: Final = {"u", "s", "b", "B", "a", "A"}
 

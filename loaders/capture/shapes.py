@@ -11,15 +11,17 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from loaders.capture.fields import TIME, Kind, Row
+from loaders.capture.fields import PREFIX, TIME, Kind, Row
 from loaders.capture.records import Record, event_type
 
 _SYMBOL: Final = rb'"([!#-\[\]-~]+)"'
 _STREAM: Final = rb'"[!#-?A-\[\]-~]+'  # up to the @
 _SCALAR: Final = rb'"[ !#-\[\]-~]*"|(?:[1-9][0-9]{0,17}|0)(?:\.[0-9]{1,18})?|true|false'
-_PREFIX: Final = rb"([1-4][0-9]{12}(?:[0-9]{3}){0,2}) "
 _NEVER: Final = rb"(?:(?!)())?"
 """A group that takes no part in a match: None, for what an event type does not have."""
+_SYMBOL_ROLE: Final = "<symbol>"
+_CAPTURE_ROLE: Final = "<capture>"
+"""What groups are that are no field."""
 
 
 @dataclass(slots=True)
@@ -59,10 +61,10 @@ def learn(line: bytes, record: Record) -> Shape | None:
     """Return the shape of a line that `records` read as one event, None where it has none."""
     if record.symbol is None:
         return None
-    text = line if line.startswith(b"{") else line[line.index(b" ") + 1 :]
-    content = json.loads(text)
+    prefix = re.match(PREFIX, line)
+    content = json.loads(line[prefix.end() :] if prefix else line)
     for is_spaced in (False, True):
-        shape = _Writer(is_spaced).shape(content, record, has_prefix=text != line)
+        shape = _Writer(is_spaced).shape(content, record, has_prefix=prefix is not None)
         if shape is not None and shape.read(line) == record.row:
             shape.matches = 0
             return shape
@@ -77,9 +79,9 @@ class _Writer:
         self._comma, self._colon = (b", ", b": ") if is_spaced else (b",", b":")
         self._groups: list[str] = []
 
-    def shape(self, content: dict[str, Any], record: Record, *, has_prefix: bool) -> Shape | None:
-        prefix = self._group("capture", _PREFIX) if has_prefix else b""
-        is_wrapped = "data" in content and "stream" in content
+    def shape(self, content: Any, record: Record, *, has_prefix: bool) -> Shape | None:
+        prefix = self._group(_CAPTURE_ROLE, PREFIX) if has_prefix else b""
+        is_wrapped = type(content) is dict and "data" in content and "stream" in content
         event = content["data"] if is_wrapped else content
         kind = event_type(event) if type(event) is dict else None
         if kind is None or "lastUpdateId" in event:
@@ -98,7 +100,7 @@ class _Writer:
             if name == "X":
                 return b'"MARKET"'
             if name == "s":
-                return self._group("symbol", _SYMBOL)
+                return self._group(_SYMBOL_ROLE, _SYMBOL)
             if name in types:
                 return self._group(name, types[name])
             if name in unknown:
@@ -107,14 +109,14 @@ class _Writer:
 
         if not is_wrapped:
             pattern = self._object({name: value(name) for name in event})
-        elif list(content) == ["stream", "data"] and content["stream"].count("@"):
+        elif list(content) == ["stream", "data"] and "@" in content["stream"]:
             rest = re.escape(content["stream"].partition("@")[2].encode())
             stream = _STREAM + b"@" + rest + b'"'
             inner = self._object({name: value(name) for name in event})
             pattern = self._object({"stream": stream, "data": inner})
         else:
             return None
-        roles = ["symbol", "capture", time or "capture"]
+        roles = [_SYMBOL_ROLE, _CAPTURE_ROLE, time or _CAPTURE_ROLE]
         roles += [item.name if item is not None else "" for item in kind.fields]
         return Shape(
             re.compile(prefix + pattern + _NEVER),
@@ -131,9 +133,7 @@ class _Writer:
         return pattern
 
     def _object(self, members: dict[str, bytes]) -> bytes:
-        written = (
-            b'"%b"%b%b' % (name.encode(), self._colon, text) for name, text in members.items()
-        )
+        written = [b'"%b"%b%b' % (name.encode(), self._colon, members[name]) for name in members]
         return rb"\{" + self._comma.join(written) + rb"\}"
 
     def _place(self, role: str) -> int:

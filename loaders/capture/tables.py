@@ -1,6 +1,6 @@
 """From the texts of values to columns of the raw channels, and to events for the book."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -21,12 +21,10 @@ class RefusedError(Exception):
     """Levels that are not written as usual: only the exact reading can judge them."""
 
 
-def trades(rows: Sequence[Row]) -> Iterator[tuple[str, pa.Table]]:
-    """Yield the rows of trades."""
-    _, capture, time, trade_id, first, last, price, size, is_maker, extra = map(
-        _texts, zip(*rows, strict=True)
-    )
-    yield _table(
+def trades(rows: Sequence[Row]) -> pa.Table:
+    """Return the rows of trades."""
+    _, capture, time, trade_id, first, last, price, size, is_maker, extra = _columns(rows)
+    return _table(
         "trades",
         ts_event=_times(time),
         ts_capture=_times(capture),
@@ -41,12 +39,10 @@ def trades(rows: Sequence[Row]) -> Iterator[tuple[str, pa.Table]]:
     )
 
 
-def tickers(rows: Sequence[Row]) -> Iterator[tuple[str, pa.Table]]:
-    """Yield the rows of best bids and asks."""
-    _, capture, time, seq, bid, bid_size, ask, ask_size, extra = map(
-        _texts, zip(*rows, strict=True)
-    )
-    yield _table(
+def tickers(rows: Sequence[Row]) -> pa.Table:
+    """Return the rows of best bids and asks."""
+    _, capture, time, seq, bid, bid_size, ask, ask_size, extra = _columns(rows)
+    return _table(
         "tickers",
         ts_event=_times(time),
         ts_capture=_times(capture),
@@ -59,29 +55,34 @@ def tickers(rows: Sequence[Row]) -> Iterator[tuple[str, pa.Table]]:
     )
 
 
-def marks(rows: Sequence[Row]) -> Iterator[tuple[str, pa.Table]]:
-    """Yield the rows of mark prices, and those of funding rates where there are any."""
-    _, capture, time, mark, index, rate, next_funding, extra = map(_texts, zip(*rows, strict=True))
-    ts_event, ts_capture = _times(time), _times(capture)
-    yield _table(
+def mark_prices(rows: Sequence[Row]) -> pa.Table:
+    """Return the rows of mark prices."""
+    _, capture, time, mark, index, _, _, extra = _columns(rows)
+    return _table(
         "mark_prices",
-        ts_event=ts_event,
-        ts_capture=ts_capture,
+        ts_event=_times(time),
+        ts_capture=_times(capture),
         mark_price=mark.cast(pa.float64()),
         index_price=index.cast(pa.float64()),
         extra=extra,
     )
-    has_rate = pc.fill_null(pc.not_equal(rate, ""), False)
-    if pc.any(has_rate).as_py():
-        yield _table(
-            "funding_rates",
-            ts_event=ts_event.filter(has_rate),
-            ts_capture=ts_capture.filter(has_rate),
-            funding_rate=rate.filter(has_rate).cast(pa.float64()),
-            next_funding_ts=_times(
-                pc.if_else(pc.equal(next_funding, "0"), None, next_funding).filter(has_rate)
-            ),
-        )
+
+
+def has_funding(row: Row) -> bool:
+    """Return whether a row of a mark price has a funding rate."""
+    return bool(row[5])
+
+
+def funding_rates(rows: Sequence[Row]) -> pa.Table:
+    """Return the funding rates of rows that all have one."""
+    _, capture, time, _, _, rate, next_funding, _ = _columns(rows)
+    return _table(
+        "funding_rates",
+        ts_event=_times(time),
+        ts_capture=_times(capture),
+        funding_rate=rate.cast(pa.float64()),
+        next_funding_ts=_times(pc.if_else(pc.equal(next_funding, "0"), None, next_funding)),
+    )
 
 
 def book_events(rows: Sequence[Row]) -> BookEvents:
@@ -133,6 +134,10 @@ def _levels(texts: Sequence[Value]) -> Levels:
     return Levels(offsets, table["price"].to_numpy(), table["size"].to_numpy())
 
 
+def _columns(rows: Sequence[Row]) -> list[Any]:
+    return [_texts(column) for column in zip(*rows, strict=True)]
+
+
 def _texts(values: Sequence[Value]) -> Any:
     return pa.array(values, pa.string())
 
@@ -152,9 +157,9 @@ def _filled(ids: Any) -> Any:
     return pc.fill_null(ids, 0).to_numpy()
 
 
-def _table(channel: str, **columns: Any) -> tuple[str, pa.Table]:
+def _table(channel: str, **columns: Any) -> pa.Table:
     schema = CHANNELS[channel].schema
-    return channel, pa.table(columns, pa.schema([schema.field(name) for name in columns]))
+    return pa.table(columns, pa.schema([schema.field(name) for name in columns]))
 
 
 def _require(holds: bool) -> None:

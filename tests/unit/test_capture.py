@@ -341,7 +341,12 @@ ALIKE: list[Callable[[str], str]] = [
     lambda line: PREFIX + json.dumps(json.loads(line)),
     reverse,
 ]
-WRITINGS = [*ALIKE, lambda line: json.dumps(json.loads(line), separators=(",", ": "))]
+WRITINGS = [
+    *ALIKE,
+    lambda line: json.dumps(json.loads(line), separators=(",", ": ")),
+    lambda line: f"[{line}]",
+    lambda line: f" {line}",
+]
 ODD = (
     "0",
     "-0",
@@ -590,6 +595,14 @@ def test_says_what_gave_no_book() -> None:
     assert read([DEPTH]).notes == [
         "BTCUSDT: 1 depth updates without a book, before a snapshot or after one of 0 gaps"
     ]
+
+
+def test_the_last_line_needs_no_newline_and_may_be_cut_off() -> None:
+    line = PREFIX + TRADE
+    for cut, rejects in ((0, []), (9, [("BAD_JSON", 2)])):
+        basket = read(f"{line}\n{line[: len(line) - cut]}")
+        assert basket.rejects == rejects
+        assert basket.only("trades").num_rows == 2 - len(rejects)
 
 
 def test_a_cut_gzip_is_of_no_use() -> None:
