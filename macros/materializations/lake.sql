@@ -8,6 +8,7 @@
             unit_by=['exchange', 'date'],                  what is planned and computed as one
             lookback={'order_book': 1},                    days before its own that a unit reads
             closed_by='trades',                            see lake_is_closed
+            keeps_order=true,                              rows come by `order_by`, one column of integers
             time_column='ts_event',                        whose range goes to meta.json
         )
 
@@ -34,6 +35,7 @@
             'order_by': config.require('order_by'),
             'lookback': lookback,
             'closed_by': config.get('closed_by'),
+            'keeps_order': config.get('keeps_order', false),
             'time_column': config.get('time_column', 'ts_event'),
             'columns': columns,
             'meta': config.get('meta', {}),

@@ -14,13 +14,10 @@ from ticklake.lake.planning import Plan, Unit
 from ticklake.lake.publishing import Origin, drop, publish
 from ticklake.lake.storage import Storage
 from ticklake.lake.tables import LakeTable, partition_paths
+from ticklake.lake.writing import write_in_order, write_sorted
 
 BATCH_BYTES = 64 << 20  # compressed input of the units that are computed in one query
 BATCH_UNITS = 500
-WRITER = (
-    "format parquet, compression zstd, compression_level 1, row_group_size 122880, "
-    "write_bloom_filter false"
-)
 RESULT = "lake_batch"
 WRONG_FOR_ALL = (
     duckdb.BinderException,
@@ -59,6 +56,8 @@ class ModelSpec:
     inputs: tuple[InputSpec, ...]
     time_column: str | None = "ts_event"
     closed_by: str | None = None
+    keeps_order: bool = False
+    """Rows come in the order of `order_by` already."""
     one_unit_at_a_time: bool = False
 
 
@@ -274,14 +273,14 @@ class _Worker:
         self._check_contract(query)
         if len(units) == 1 and model.unit_by == model.partition_by:
             (unit,) = units
-            staged = self._copy(f"from ({query}) where {self._guard(unit)}", 0)
+            staged = self._write(f"from ({query}) where {self._guard(unit)}", 0)
             self._publish(unit, {unit.key: staged})
             return
         with self._materialized(query):
             found = self._partitions(units)
             for unit in units:
                 staged_files = {
-                    key: self._copy(f"from {RESULT} where {self._is(key)}", number)
+                    key: self._write(f"from {RESULT} where {self._is(key)}", number)
                     for number, key in enumerate(found.get(unit.key, ()))
                 }
                 self._publish(unit, staged_files)
@@ -316,15 +315,13 @@ class _Worker:
             )
         self._columns = [name for name in wanted if name not in model.partition_by]
 
-    def _copy(self, source: str, number: int) -> tuple[Path, int]:
+    def _write(self, source: str, number: int) -> tuple[Path, int]:
         """Write ordered rows to a staged file; return it with the number of rows."""
         staged = self._folder / f"{number}.parquet"
         listed = ", ".join(f'"{name}"' for name in self._columns)
-        order = f"order by {', '.join(self._model.order_by)}" if self._model.order_by else ""
-        (row_count,) = self._connection.execute(
-            f"copy (select {listed} {source} {order}) to {quoted(str(staged))} ({WRITER})"
-        ).fetchone() or (0,)
-        return staged, row_count
+        write = write_in_order if self._model.keeps_order else write_sorted
+        rows = f"select {listed} {source}"
+        return staged, write(self._connection, rows, self._model.order_by, staged)
 
     def _publish(self, unit: Unit, staged_files: Mapping[Key, tuple[Path, int]]) -> None:
         """Publish the partitions of a unit, then drop those it no longer has."""

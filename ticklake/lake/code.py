@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ticklake.lake.building import WRITER
 from ticklake.lake.tables import fingerprint
+from ticklake.lake.writing import WRITER
 
 PACKAGE = "ticklake"
 ENGINES = ("duckdb", "llvmlite", "numba", "numpy", "polars", "pyarrow")

@@ -234,13 +234,16 @@ def _python_compute(
 
     def compute(
         connection: duckdb.DuckDBPyConnection,
-        _: Sequence[Unit],
+        units: Sequence[Unit],
         files: Mapping[str, list[str]],
     ) -> str:
         # A connection of its own: a result that streams from a ref would wait for itself.
         reader = connection.cursor()
         prepare_cursor(reader)
         set_files(reader, files)
+        (unit,) = units
+        day = dict(zip(model.unit_by, unit.key, strict=True)).get("date")
+        reader.execute("set variable unit_date = cast(? as date)", [day])
 
         def load(relation: str) -> Any:
             name = relation.replace('"', "").split(".")[-1]
@@ -269,17 +272,25 @@ def _seed_fingerprint(connection: duckdb.DuckDBPyConnection, relation: str) -> s
 def _model(spec: Mapping[str, Any]) -> ModelSpec:
     config = spec["config"]
     partition_by = tuple(config["partition_by"])
+    unit_by = tuple(config["unit_by"] or partition_by)
+    order_by = tuple(config["order_by"] or ())
+    if config["keeps_order"] and (unit_by != partition_by or len(order_by) != 1):
+        raise LakeError(
+            f"Model {spec['name']}: keeps_order needs one column in order_by, and unit_by to be "
+            "partition_by. Leave keeps_order out, or change these."
+        )
     return ModelSpec(
         name=spec["name"],
         location=spec["location"],
         partition_by=partition_by,
-        unit_by=tuple(config["unit_by"] or partition_by),
-        order_by=tuple(config["order_by"] or ()),
+        unit_by=unit_by,
+        order_by=order_by,
         columns=spec["columns"],
         inputs=tuple(_input(item) for item in spec["inputs"]),
         time_column=config["time_column"],
         closed_by=config["closed_by"],
-        one_unit_at_a_time=spec["language"] == "python",
+        keeps_order=config["keeps_order"],
+        one_unit_at_a_time=spec["language"] == "python" or config["keeps_order"],
     )
 
 

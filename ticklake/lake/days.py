@@ -1,0 +1,45 @@
+"""For Python models: a unit's own day, and what it may look back on, as Arrow tables.
+
+A unit is computed with DuckDB's variable `unit_date` set to its date.
+"""
+
+from collections.abc import Sequence
+
+import duckdb
+import pyarrow as pa
+
+CLOCK = "coalesce(ts_capture, ts_event)"
+MIDNIGHT = "cast(getvariable('unit_date') as timestamptz)"
+
+
+def own_day(rows: duckdb.DuckDBPyRelation, columns: Sequence[str]) -> pa.Table:
+    """Return the rows of the unit's own date, in stored order."""
+    return _read(rows, "date = getvariable('unit_date')", columns)
+
+
+def day_before(rows: duckdb.DuckDBPyRelation, columns: Sequence[str]) -> pa.Table | None:
+    """Return the rows of the date before, in stored order; None where there are none."""
+    found = _read(rows, "date < getvariable('unit_date')", columns)
+    return found if found.num_rows else None
+
+
+def end_of_day_before(
+    rows: duckdb.DuckDBPyRelation, columns: Sequence[str], seconds: int
+) -> pa.Table | None:
+    """Return the last `seconds` of the date before, and at least the one row before that.
+
+    More rows may come where the clock does not rise with `row_seq`. None where there is no row.
+    """
+    young = f"{CLOCK} >= {MIDNIGHT} - to_seconds({seconds})"
+    first = rows.filter("date < getvariable('unit_date')").aggregate(
+        f"least(min(row_seq) filter ({young}), max_by(row_seq, {CLOCK}) filter (not ({young})))"
+    )
+    (row_seq,) = first.fetchone() or (None,)
+    if row_seq is None:
+        return None
+    return _read(rows, f"date < getvariable('unit_date') and row_seq >= {row_seq}", columns)
+
+
+def _read(rows: duckdb.DuckDBPyRelation, condition: str, columns: Sequence[str]) -> pa.Table:
+    listed = ", ".join(f'"{column}"' for column in columns)
+    return rows.filter(condition).project(listed).to_arrow_table()

@@ -1,0 +1,86 @@
+"""Writing the rows of a query to one Parquet file, with the same bytes every time.
+
+Either DuckDB sorts them (`write_sorted`), or they come in order already and only have to be written
+(`write_in_order`): a model with a row for each row of its input has nothing to sort, and sorting a
+hundred columns costs several times what writing them does.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ticklake.lake.errors import LakeError
+
+ROW_GROUP: Final = 122_880
+WRITER: Final = (
+    f"format parquet, compression zstd, compression_level 1, row_group_size {ROW_GROUP}, "
+    "write_bloom_filter false"
+)
+
+
+def write_sorted(
+    connection: duckdb.DuckDBPyConnection, rows: str, order_by: Sequence[str], file: Path
+) -> int:
+    """Write the rows of a query by `order_by`, a total order; return their number."""
+    order = f"order by {', '.join(order_by)}" if order_by else ""
+    path = str(file).replace("'", "''")
+    (row_count,) = connection.execute(
+        f"copy ({rows} {order}) to '{path}' ({WRITER})"
+    ).fetchone() or (0,)
+    return int(row_count)
+
+
+def write_in_order(
+    connection: duckdb.DuckDBPyConnection, rows: str, order_by: Sequence[str], file: Path
+) -> int:
+    """Write the rows of a query as they come; return their number.
+
+    `order_by` is one column of integers. Raises LakeError where they do not rise from row to row.
+    """
+    (column,) = order_by
+    reader = connection.sql(rows).to_arrow_reader(ROW_GROUP)
+    last = None
+    row_count = 0
+    with pq.ParquetWriter(
+        file,
+        reader.schema,
+        compression="zstd",
+        compression_level=1,
+        # Features hardly repeat; a dictionary would be built, found too large, and thrown away.
+        use_dictionary=[item.name for item in reader.schema if pa.types.is_string(item.type)],
+        store_schema=False,
+    ) as writer:
+        for table in _row_groups(reader):
+            numbers = table[column].to_numpy()
+            steps = np.diff(numbers, prepend=numbers[:1] - 1 if last is None else [last])
+            if not (steps > 0).all():
+                raise LakeError(
+                    f"rows do not come by {column}: after {numbers[np.argmax(steps <= 0) - 1]} "
+                    f"comes {numbers[np.argmax(steps <= 0)]}. Return them in that order, or leave "
+                    "keeps_order out of the model's config."
+                )
+            last = int(numbers[-1])
+            row_count += len(numbers)
+            writer.write_table(table, row_group_size=ROW_GROUP)
+    return row_count
+
+
+def _row_groups(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
+    """Cut batches, which may have any size, into tables of ROW_GROUP rows and a last one."""
+    waiting: list[pa.RecordBatch] = []
+    count = 0
+    for batch in reader:
+        while count + len(batch) >= ROW_GROUP:
+            cut = ROW_GROUP - count
+            yield pa.Table.from_batches([*waiting, batch.slice(0, cut)], reader.schema)
+            waiting, count, batch = [], 0, batch.slice(cut)
+        if len(batch):
+            waiting.append(batch)
+            count += len(batch)
+    if waiting:
+        yield pa.Table.from_batches(waiting, reader.schema)
