@@ -9,9 +9,9 @@
     {%- if generic in ('not_null', 'accepted_values', 'is_true', 'is_time_ordered') -%}
         {{ return(true) }}
     {%- elif generic == 'is_unique_on' -%}
-        {%- set tested = graph.nodes[test.attached_node] -%}
+        {%- set tested = lake_inputs(test) | first -%}
         {%- set columns = test.test_metadata.kwargs.columns -%}
-        {{ return(tested.config.partition_by | reject('in', columns) | list | length == 0) }}
+        {{ return(tested.partition_by | reject('in', columns) | list | length == 0) }}
     {%- endif -%}
     {{ return(test.config.meta.get('by_unit', false)) }}
 {% endmacro %}

@@ -12,6 +12,7 @@ from ticklake.commands.delete import delete
 from ticklake.commands.demo import demo
 from ticklake.commands.land import land
 from ticklake.commands.plan import plan
+from ticklake.commands.quarantine import quarantine
 from ticklake.commands.sample import sample
 from ticklake.commands.sql import sql
 from ticklake.commands.status import status
@@ -36,7 +37,7 @@ def main() -> None:
     """Build a lakehouse of market microstructure: land source data, then run `dbt build`."""
 
 
-for command in (delete, demo, land, plan, sample, sql, status, unlock, verify):
+for command in (delete, demo, land, plan, quarantine, sample, sql, status, unlock, verify):
     main.add_command(command)
 
 

@@ -16,6 +16,7 @@
         'code': [sql, config.get('fail_calc'), config.get('where')],
         'by_unit': lake_tests_by_unit(model),
         'inputs': lake_inputs(model),
+        'is_build': flags.WHICH == 'build',
     }) -%}
 
     {%- if check.has_passed -%}

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from ticklake.lake import session as sessions
 from ticklake.lake.building import InputSpec, read_files
 from ticklake.lake.materialization import run_model
+from ticklake.lake.quarantine import put_back, things_set_aside
 from ticklake.lake.session import session_of
 from ticklake.lake.storage import Storage
 
@@ -108,6 +109,32 @@ class Pipeline:
 
     def remove(self, exchange: str, date: str, segment: str) -> None:
         self.storage.delete(self._segment(exchange, date, segment))
+
+    def spoil(self, exchange: str, date: str, segment: str, how: str) -> None:
+        """Make a segment one that cannot be used, or not as it is declared."""
+        path = self._segment(exchange, date, segment)
+        if how == "types":
+            table = pa.table({"symbol": ["A"], "value": pa.array([0.5])})
+            with self.storage.staging() as folder:
+                pq.write_table(table, folder / "segment")
+                self.storage.publish(folder / "segment", path)
+            return
+        content = bytearray(self.storage.read(path))
+        if how == "cut":
+            del content[len(content) // 2 :]
+        elif how == "footer":
+            start = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+            content[start : start + 20] = b"\xff" * 20
+        elif how == "page":
+            content[4:40] = bytes(36)
+        elif how == "empty":
+            content.clear()
+        self.storage.write(path, bytes(content))
+
+    def put_back(self) -> None:
+        """Put every segment in quarantine back to `raw/`."""
+        for path in things_set_aside(self.storage, "raw/ticks"):
+            put_back(self.storage, path)
 
     def build(
         self, *, factor: int = 2, full_refresh: bool = False, selection: Mapping[str, Any] = {}

@@ -1,5 +1,7 @@
 """The promise of the lake: whatever happened before, a build equals a full rebuild in each byte."""
 
+import json
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -14,9 +16,11 @@ from tests.integration.pipeline import Pipeline
 from ticklake.lake.connection import prepare
 from ticklake.lake.errors import LakeError
 from ticklake.lake.lease import Lease, break_lease
+from ticklake.lake.quarantine import things_set_aside
 from ticklake.lake.storage import open_storage
 
 EXCHANGES, DATES, SEGMENTS = ("x", "y"), ("2025-01-01", "2025-01-02", "2025-01-03"), ("a", "b")
+WAYS_TO_SPOIL = ("types", "cut", "footer", "page", "empty")
 ROWS = st.lists(
     st.tuples(
         st.integers(0, 86_399), st.sampled_from(("A", "B/C", "@1")), st.integers(-3, 3)
@@ -34,6 +38,9 @@ ACTION = st.one_of(
     st.tuples(st.just("die"), st.integers(0, 40)),
     st.tuples(st.just("damage"), st.integers(0, 100), st.booleans()),
     st.tuples(st.just("lose cache")),
+    st.tuples(st.just("spoil"), *PLACE, st.sampled_from(WAYS_TO_SPOIL)),
+    st.tuples(st.just("spoil"), *PLACE, st.sampled_from(WAYS_TO_SPOIL)),
+    st.tuples(st.just("put back")),
 )
 
 
@@ -87,6 +94,21 @@ def run_history(pipeline: Pipeline, actions: list[tuple[Any, ...]]) -> None:
     pipeline.forget()
     pipeline.build()
     assert pipeline.hashes() == incremental
+    assert_quarantine_is_counted(pipeline)
+
+
+def assert_quarantine_is_counted(pipeline: Pipeline) -> None:
+    """Compare what `meta.json` counts with what is in quarantine and no longer in `raw/`."""
+    aside = Counter(
+        path.split("/")[2] + path.split("/")[3]
+        for path in things_set_aside(pipeline.storage, "raw/ticks")
+        if pipeline.storage.find(path) is None
+    )
+    for entry in pipeline.storage.entries("compacted/ticks"):
+        if entry.path.endswith("/meta.json"):
+            _, _, exchange, _, date, _ = entry.path.split("/")
+            counted = json.loads(pipeline.storage.read(entry.path))["quarantined"]
+            assert counted == aside[exchange + date]
 
 
 def die(pipeline: Pipeline, after: int) -> None:
@@ -132,10 +154,11 @@ def damage(pipeline: Pipeline, which: int, is_data: bool) -> None:
 
 
 def only_if_there(action: Callable[..., None]) -> Callable[..., None]:
-    def wrapped(pipeline: Pipeline, exchange: str, date: str, segment: str) -> None:
+    def wrapped(pipeline: Pipeline, exchange: str, date: str, segment: str, *more: Any) -> None:
         path = f"raw/ticks/exchange={exchange}/date={date}/{segment}.parquet"
-        if pipeline.storage.find(path):
-            action(pipeline, exchange, date, segment)
+        entry = pipeline.storage.find(path)
+        if entry and entry.size > 100:  # a spoiled one may be too small to be spoiled again
+            action(pipeline, exchange, date, segment, *more)
 
     return wrapped
 
@@ -156,6 +179,8 @@ HISTORY: dict[str, Callable[..., Any]] = {
     "die": die,
     "damage": damage,
     "lose cache": lose_cache,
+    "spoil": only_if_there(Pipeline.spoil),
+    "put back": Pipeline.put_back,
 }
 
 

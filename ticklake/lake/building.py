@@ -1,10 +1,11 @@
 """Computing what a plan found dirty: a date at a time, in batches of bounded size."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
+from typing import Protocol
 
 import duckdb
 
@@ -12,6 +13,7 @@ from ticklake.lake.errors import LakeError
 from ticklake.lake.paths import Key, partition_path, project
 from ticklake.lake.planning import Plan, Unit
 from ticklake.lake.publishing import Origin, drop, publish
+from ticklake.lake.segment_checks import Problem
 from ticklake.lake.storage import Storage
 from ticklake.lake.tables import LakeTable, partition_paths
 from ticklake.lake.writing import write_in_order, write_sorted
@@ -70,6 +72,8 @@ class Report:
     confirmed: int = 0
     """Partitions that were computed again and have the bytes they had."""
     dropped: int = 0
+    set_aside: int = 0
+    """Raw segments that cannot be used and are in quarantine now."""
     unchanged: int = 0
     stale_outside: int = 0
     rows: int = 0
@@ -79,6 +83,8 @@ class Report:
         text = f"{self.built} built, {self.dropped} dropped, {self.unchanged} unchanged"
         if self.confirmed:
             text += f", {self.confirmed} recomputed to the same bytes"
+        if self.set_aside:
+            text += f", {self.set_aside} segments to quarantine"
         if self.stale_outside:
             text += f", {self.stale_outside} stale outside the selection"
         return f"{text}, {self.rows:,} rows"
@@ -96,6 +102,18 @@ Compute = Callable[[duckdb.DuckDBPyConnection, Sequence[Unit], Mapping[str, list
 """Given a batch and the files of each input, return the SQL whose rows are the result."""
 
 
+class RawCheck(Protocol):
+    """Finds the raw segments that keep a unit from being computed, and plans without them."""
+
+    def unreadable(self, unit: Unit) -> Mapping[str, Problem]:
+        """Return what is wrong with segments of a unit, by path."""
+        ...
+
+    def plan_without(self, problems: Mapping[str, Problem], units: Collection[Key]) -> Plan:
+        """Set segments aside; return a new plan for some units."""
+        ...
+
+
 def build(
     connection: duckdb.DuckDBPyConnection,
     model: ModelSpec,
@@ -105,10 +123,12 @@ def build(
     code: str,
     after_partition: Callable[[], None] = lambda: None,
     source: Storage | None = None,
+    raw: RawCheck | None = None,
 ) -> Report:
     """Carry out a plan. A unit that cannot be computed does not stop the others.
 
-    Inputs are read from `source`, by default where the table is. Raises FailedUnitsError naming the
+    Inputs are read from `source`, by default where the table is. Where raw segments are the reason,
+    `raw` sets them aside, and the unit is computed without them. Raises FailedUnitsError naming the
     units that failed, after everything else is published.
     """
     report = Report(unchanged=plan.unchanged, stale_outside=plan.stale_outside)
@@ -121,11 +141,17 @@ def build(
     with table.storage.staging() as folder:
         worker = _Worker(
             connection, model, table, compute, code, folder, report, after_partition,
-            source or table.storage,
+            source or table.storage, raw,
         )  # fmt: skip
         try:
-            for batch in _batches([unit for unit, _ in plan.dirty], model):
-                worker.run(batch)
+            todo = plan
+            while todo.dirty:
+                worker.unreadable, worker.waiting = {}, set()
+                for batch in _batches([unit for unit, _ in todo.dirty], model):
+                    worker.run(batch)
+                if raw is None or not worker.unreadable:
+                    break
+                todo = raw.plan_without(worker.unreadable, worker.waiting)
         finally:
             table.save_cache()
     if report.failures:
@@ -172,12 +198,14 @@ def input_files(
     units: Sequence[Unit],
     url: Callable[[str], str],
     folder: Path,
+    left_out: Collection[str] = (),
 ) -> dict[str, list[str]]:
     """Return the files that a batch of units reads of each input, in the order of their keys."""
     files = {}
     for item in inputs:
         parts = {part.key: part for unit in units for part in unit.inputs[item.name]}
-        found = [url(path) for path in partition_paths(parts[key] for key in sorted(parts))]
+        paths = partition_paths(parts[key] for key in sorted(parts))
+        found = [url(path) for path in paths if path not in left_out]
         files[item.name] = found or [write_template(connection, item, folder)]
     return files
 
@@ -201,16 +229,20 @@ def read_segments(item: InputSpec, files: str) -> str:
         for name, kind in item.columns.items()
         if name in item.partition_by
     )
+    return (
+        f"select {partition}* exclude (filename), parse_filename(filename) as segment, "
+        f"file_row_number as segment_row from {read_columns(item, files)}"
+    )
+
+
+def read_columns(item: InputSpec, files: str) -> str:
+    """Return SQL for the declared columns of raw segments, and `filename`."""
     schema = ", ".join(
         f"{quoted(name)}: {{'name': {quoted(name)}, 'type': {quoted(kind)}, 'default_value': null}}"
         for name, kind in item.columns.items()
         if name not in item.partition_by
     )
-    return (
-        f"select {partition}* exclude (filename), parse_filename(filename) as segment, "
-        f"file_row_number as segment_row "
-        f"from read_parquet({files}, filename = true, schema = map {{{schema}}})"
-    )
+    return f"read_parquet({files}, filename = true, schema = map {{{schema}}})"
 
 
 def set_files(connection: duckdb.DuckDBPyConnection, files: Mapping[str, list[str]]) -> None:
@@ -238,11 +270,15 @@ class _Worker:
         report: Report,
         after_partition: Callable[[], None],
         source: Storage,
+        raw: RawCheck | None,
     ) -> None:
         self._source = source
         self._connection, self._model, self._table = connection, model, table
         self._compute, self._code, self._folder = compute, code, folder
-        self._report, self._after_partition = report, after_partition
+        self._report, self._raw, self._after_partition = report, raw, after_partition
+        self.unreadable: dict[str, Problem] = {}
+        """Raw segments that are the reason why the units in `waiting` could not be computed."""
+        self.waiting: set[Key] = set()
         self._columns: list[str] = []
 
     def run(self, units: Sequence[Unit]) -> None:
@@ -257,6 +293,11 @@ class _Worker:
             if len(units) > 1:
                 for unit in units:
                     self.run([unit])
+                return
+            unreadable = self._raw.unreadable(units[0]) if self._raw else {}
+            if unreadable:
+                self.unreadable |= unreadable
+                self.waiting.add(units[0].key)
                 return
             where = partition_path(self._model.unit_by, units[0].key)
             self._report.failures.append(f"{where}: {error}")
@@ -335,6 +376,7 @@ class _Worker:
             ),
             order_by=model.order_by,
             time_column=model.time_column,
+            quarantined=sum(part.quarantined for parts in unit.inputs.values() for part in parts),
         )
         for key, (staged, row_count) in staged_files.items():
             is_new = publish(table, key, staged, row_count, origin)

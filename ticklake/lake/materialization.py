@@ -6,7 +6,7 @@ dbt hands over a JSON specification; `run_model` builds a model in dbt's own Duc
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -23,12 +23,14 @@ from ticklake.lake.building import (
 from ticklake.lake.checks import Check, Tested
 from ticklake.lake.code import code_fingerprint
 from ticklake.lake.comparing import compare
-from ticklake.lake.connection import prepare_cursor
+from ticklake.lake.connection import prepare, prepare_cursor
 from ticklake.lake.errors import LakeError
-from ticklake.lake.paths import Key, partition_path
+from ticklake.lake.paths import RAW, Key, partition_path
 from ticklake.lake.planning import TO_BE_BUILT, Plan, Selection, Unit, plan_table, units_of
+from ticklake.lake.quarantine import SetAside, things_set_aside
+from ticklake.lake.segment_checks import Problem
 from ticklake.lake.session import Session, close_session, session_of
-from ticklake.lake.tables import Partition, fingerprint
+from ticklake.lake.tables import LakeTable, Partition, fingerprint
 
 PLAN_ONLY = "TICKLAKE_PLAN_ONLY"
 """Environment variable: plan every model and build none."""
@@ -79,7 +81,13 @@ def _result_of(session: Session, *, model: str) -> Any:
 
 
 def _begin_check(
-    session: Session, *, test: str, code: Any, by_unit: bool, inputs: Sequence[Mapping[str, Any]]
+    session: Session,
+    *,
+    test: str,
+    code: Any,
+    by_unit: bool,
+    inputs: Sequence[Mapping[str, Any]],
+    is_build: bool,
 ) -> Any:
     """Plan a test like a model: it has to read the units that it has not passed on yet.
 
@@ -92,11 +100,46 @@ def _begin_check(
     if locations not in session.tested:
         session.tested[locations] = Tested([session.input(item) for item in specs])
     check = Check(session.storage, test, fingerprint(code), session.tested[locations], by_unit)
-    files = input_files(
-        session.memory, specs, check.unverified, session.storage.url, session.scratch
-    )
+    files = _files_to_check(session, specs, check.unverified, code[0])
+    raw = tuple(f"{item.location}/" for item in specs if item.is_raw)
+    problems = {
+        path: item for path, item in session.screening.problems.items() if path.startswith(raw)
+    }
+    if problems and not is_build:
+        (path, problem), *others = sorted(problems.items())
+        more = f" Nor can {len(others)} more." if others else ""
+        raise LakeError(
+            f"{path} cannot be used ({problem.error_type}: {problem.message}).{more} "
+            "`dbt build` sets it aside."
+        )
     session.checks[test] = (check, files)
     return {"inputs": list(files), "has_passed": check.has_passed}
+
+
+def _files_to_check(
+    session: Session, specs: Sequence[InputSpec], units: Sequence[Unit], query: str
+) -> dict[str, list[str]]:
+    """Return the files that a test reads, without raw segments that cannot be used.
+
+    Tests of raw sources run before what is built from them, so that an error would keep the build
+    from setting such segments aside. These tests are tried here; others come after the build.
+    """
+
+    def files() -> dict[str, list[str]]:
+        storage, left_out = session.storage, session.screening.problems
+        return input_files(session.memory, specs, units, storage.url, session.scratch, left_out)
+
+    session.screening.footers(specs, units)
+    if units and all(item.is_raw for item in specs):
+        with duckdb.connect() as connection:
+            prepare(connection, session.storage)
+            set_files(connection, files())
+            try:
+                connection.execute(f"select count(*) from ({query}) as tested").fetchall()
+            except duckdb.Error:
+                for unit in units:
+                    session.screening.pages(specs, unit)
+    return files()
 
 
 def _refuse_damage(session: Session, spec: InputSpec) -> None:
@@ -114,8 +157,22 @@ def _files(session: Session, *, test: str, input: str) -> Any:  # noqa: A002
 
 
 def _pass_check(session: Session, *, test: str) -> Any:
-    session.checks[test][0].passed()
+    if not session.screening.problems:  # else it has not seen all
+        session.checks[test][0].passed()
     return {}
+
+
+def _unusable_segments(session: Session) -> Any:
+    """Return the raw segments in quarantine, and those that the next build will put there."""
+    storage, problems = session.storage, session.screening.problems
+    aside = things_set_aside(storage, RAW)
+    found: dict[str, SetAside | Problem] = {
+        path: item for path, item in aside.items() if storage.find(path) is None
+    }
+    return [
+        {"path": path, "error_type": item.error_type, "message": item.message}
+        for path, item in sorted((found | problems).items())
+    ]
 
 
 def _begin_run(session: Session) -> Any:
@@ -134,6 +191,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "begin_check": _begin_check,
     "files": _files,
     "pass_check": _pass_check,
+    "unusable_segments": _unusable_segments,
     "begin_run": _begin_run,
     "end_run": _end_run,
 }
@@ -157,18 +215,9 @@ def _run(
         session.hold_lease()
     session.tested.clear()
     table = session.lake_table(model.location, model.partition_by)
-    inputs = [session.input(item) for item in model.inputs]
-    units = units_of(inputs, model.unit_by, code, model.closed_by)
-    plan = plan_table(
-        units,
-        table.published,
-        partition_by=model.partition_by,
-        unit_by=model.unit_by,
-        code=code,
-        empty_units=table.empty_units,
-        selection=_selection(spec["selection"]),
-        full_refresh=spec["full_refresh"],
-    )
+    planner = _Planner(session, model, table, code, _selection(spec["selection"]))
+    plan = planner.plan(full_refresh=spec["full_refresh"])
+    units = planner.units
     session.plans[model.name] = (model, plan)
     if os.environ.get(COMPARE_ONLY):
         selection = _selection(spec["selection"])
@@ -183,17 +232,80 @@ def _run(
         message = f"{len(plan.dirty)} units to build, {len(plan.dropped)} partitions to drop"
         session.results[model.name] = {"message": message, "rows": 0, "is_plan": True}
         return
-    for path in table.empty_units.keys() - {partition_path(model.unit_by, key) for key in units}:
-        del table.empty_units[path]
     if spec["is_dry_run"]:  # dbt's --empty: everything but building
         plan = Plan(unchanged=len(table.published))
-    report = build(connection, model, table, plan, compute, code, _after_partition(session))
+    else:
+        plan = planner.screened(plan, full_refresh=spec["full_refresh"])
+    wanted = {partition_path(model.unit_by, key) for key in planner.units}
+    for path in table.empty_units.keys() - wanted:
+        del table.empty_units[path]
+    after_partition = _after_partition(session)
+    report = build(connection, model, table, plan, compute, code, after_partition, raw=planner)
+    report.set_aside = planner.set_aside
+    built = {unit.key for unit, _ in plan.dirty}
+    session.release(unit for key, unit in planner.units.items() if key in built)
     session.results[model.name] = {
         "message": str(report),
         "rows": report.rows,
         "is_plan": False,
         "has_partitions": any(item.damage is None for item in table.published.values()),
     }
+
+
+class _Planner:
+    """Plans one model, and keeps raw segments that cannot be used out of its way."""
+
+    def __init__(
+        self,
+        session: Session,
+        model: ModelSpec,
+        table: LakeTable,
+        code: str,
+        selection: Selection,
+    ) -> None:
+        self._session, self._model, self._table = session, model, table
+        self._code, self._selection = code, selection
+        self.units: Mapping[Key, Unit] = {}
+        self.set_aside = 0
+
+    def plan(self, *, full_refresh: bool) -> Plan:
+        """Compare what should be with what is."""
+        model, table = self._model, self._table
+        inputs = [self._session.input(item) for item in model.inputs]
+        self.units = units_of(inputs, model.unit_by, self._code, model.closed_by)
+        return plan_table(
+            self.units,
+            table.published,
+            partition_by=model.partition_by,
+            unit_by=model.unit_by,
+            code=self._code,
+            empty_units=table.empty_units,
+            selection=self._selection,
+            full_refresh=full_refresh,
+        )
+
+    def screened(self, plan: Plan, *, full_refresh: bool = False) -> Plan:
+        """Set aside what the units to build cannot be built from, and plan without it."""
+        while True:
+            dirty = [unit for unit, _ in plan.dirty]
+            problems = self._session.screening.footers(self._model.inputs, dirty)
+            if not problems:
+                return plan
+            self._set_aside(problems)
+            plan = self.plan(full_refresh=full_refresh)
+
+    def unreadable(self, unit: Unit) -> Mapping[str, Problem]:
+        return self._session.screening.pages(self._model.inputs, unit)
+
+    def plan_without(self, problems: Mapping[str, Problem], units: Collection[Key]) -> Plan:
+        self._set_aside(problems)
+        plan = self.screened(self.plan(full_refresh=False))
+        return Plan(dirty=[(unit, why) for unit, why in plan.dirty if unit.key in units])
+
+    def _set_aside(self, problems: Mapping[str, Problem]) -> None:
+        self._session.hold_lease()
+        self._session.set_aside(problems)
+        self.set_aside += len(problems)
 
 
 def _pending(model: ModelSpec, published: Mapping[Key, Any], plan: Plan) -> dict[Key, Partition]:

@@ -2,7 +2,7 @@
 
 import atexit
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,9 +17,12 @@ from ticklake.lake.comparing import Comparison
 from ticklake.lake.errors import LakeError
 from ticklake.lake.lease import Lease
 from ticklake.lake.paths import LAYERS, Key
-from ticklake.lake.planning import Input, Plan
+from ticklake.lake.planning import Input, Plan, Unit
+from ticklake.lake.quarantine import forget, set_aside, things_set_aside
+from ticklake.lake.screening import Screening
+from ticklake.lake.segment_checks import Problem
 from ticklake.lake.storage import Storage, open_storage
-from ticklake.lake.tables import LakeTable, Partition, RawTable
+from ticklake.lake.tables import LakeTable, Partition, RawTable, partition_paths
 
 
 @dataclass
@@ -41,6 +44,8 @@ class Session:
     partitions_published: int = 0
     _tables: dict[str, LakeTable] = field(default_factory=dict)
     _raw: dict[str, dict[Key, Partition]] = field(default_factory=dict)
+    _superseded: set[str] = field(default_factory=set)
+    """Paths of segments that are in `raw/` as well as in quarantine."""
     _lease: Lease | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _resources: ExitStack = field(default_factory=ExitStack)
@@ -58,12 +63,33 @@ class Session:
         if spec.is_raw:
             if spec.location not in self._raw:
                 raw = RawTable(self.storage, spec.location, spec.partition_by)
-                self._raw[spec.location] = raw.partitions()
+                aside = things_set_aside(self.storage, spec.location)
+                found = raw.partitions({path: item.error_type for path, item in aside.items()})
+                self._raw[spec.location] = found
+                self._superseded |= aside.keys() & set(partition_paths(found.values()))
             partitions = self._raw[spec.location]
         else:
             partitions = self.lake_table(spec.location, spec.partition_by).partitions()
             partitions |= self.pending.get(spec.location, {})
         return Input(spec.name, spec.partition_by, partitions, spec.lookback)
+
+    def release(self, units: Iterable[Unit]) -> None:
+        """Delete from quarantine what the segments superseded that these units were built from."""
+        parts = (part for unit in units for found in unit.inputs.values() for part in found)
+        done = self._superseded.intersection(partition_paths(parts))
+        forget(self.storage, sorted(done))
+        self._superseded -= done
+
+    def set_aside(self, problems: Mapping[str, Problem]) -> None:
+        """Move raw segments into quarantine; raw tables are then looked at anew."""
+        set_aside(self.storage, problems)
+        self.screening.moved(problems)
+        self._raw.clear()
+
+    @cached_property
+    def screening(self) -> Screening:
+        """What is known of raw segments."""
+        return Screening(self.storage, self.scratch)
 
     def hold_lease(self) -> None:
         """Become the one writer, and stay it. Raises LakeError where another has taken over.

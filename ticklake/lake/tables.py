@@ -35,6 +35,8 @@ class Partition:
     fingerprint: str
     damage: str | None = None
     """What is wrong with it, if anything: then it cannot be read."""
+    quarantined: int = 0
+    """Segments of it that were set aside; which ones and why is part of the fingerprint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +98,24 @@ class RawTable:
     def __init__(self, storage: Storage, location: str, columns: Sequence[str]) -> None:
         self.storage, self.location, self.columns = storage, location, tuple(columns)
 
-    def partitions(self) -> dict[Key, Partition]:
-        """Return every partition that has a segment."""
+    def partitions(self, set_aside: Mapping[str, str] | None = None) -> dict[Key, Partition]:
+        """Return every partition that has a segment, be it in quarantine.
+
+        `set_aside` has the segments in quarantine: their path in `raw/`, and their type of error.
+        """
         cache = Cache(self.storage, self.location)
         segments: dict[Key, list[Entry]] = {}
         for entry in self.storage.entries(self.location):
-            folder, _, name = entry.path.removeprefix(f"{self.location}/").rpartition("/")
-            key = partition_key(self.columns, folder)
-            if key is not None and name.endswith(".parquet") and not name.startswith((".", "_")):
+            key = self.key_of(entry.path)
+            if key is not None:
                 segments.setdefault(key, []).append(entry)
+        missing: dict[Key, list[tuple[str, str]]] = {}
+        present = {entry.path for entries in segments.values() for entry in entries}
+        for path, error_type in sorted((set_aside or {}).items()):
+            key = self.key_of(path)
+            if key is not None and path not in present:
+                missing.setdefault(key, []).append((path.rpartition("/")[2], error_type))
+                segments.setdefault(key, [])
         known, cache.entries = cache.entries, {}
         found = {}
         for key, entries in segments.items():
@@ -115,14 +126,23 @@ class RawTable:
                 content.append((entry.path.rpartition("/")[2], digest))
                 if not self.storage.tag_is_content:
                     cache.entries[entry.path] = [entry.size, entry.tag, digest]
+            aside = missing.get(key, [])
             found[key] = Partition(
                 key,
                 tuple(entry.path for entry in entries),
                 sum(entry.size for entry in entries),
-                fingerprint(content),
+                fingerprint([content, aside] if aside else content),
+                quarantined=len(aside),
             )
         cache.save()
         return found
+
+    def key_of(self, path: str) -> Key | None:
+        """Return the partition that a segment lies in, or None where a path is no segment's."""
+        folder, _, name = path.removeprefix(f"{self.location}/").rpartition("/")
+        if not name.endswith(".parquet") or name.startswith((".", "_")):
+            return None
+        return partition_key(self.columns, folder)
 
     def _digest(self, entry: Entry, known: Mapping[str, Any]) -> str:
         if self.storage.tag_is_content:

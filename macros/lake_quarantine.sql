@@ -1,0 +1,18 @@
+{#
+    Raw segments that cannot be used, as rows of path, error_type and message: those in quarantine, and
+    those that a test has met and the next build will move there.
+#}
+{% macro lake_quarantine() -%}
+    {%- if execute -%}
+    {%- set arguments = tojson({'invocation': invocation_id, 'root': adapter.external_root()}) -%}
+    (
+        select unnest(
+            from_json(
+                lake_call('unusable_segments', '{{ adapter.escape_sql_string(arguments) }}'),
+                '[{"path": "varchar", "error_type": "varchar", "message": "varchar"}]'
+            ),
+            max_depth := 2
+        )
+    )
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,17 @@
+{#
+    Raw segments that cannot be used: what is built lacks their rows. `ticklake quarantine show` says
+    what is wrong with one; land it again, or `retry` or `drop` it.
+
+    It names all models that read raw segments, so that it runs after them, and tables that nothing is
+    built from, so that nothing waits for it.
+#}
+{{ config(meta={'reads_quarantine': true}) }}
+-- depends_on: {{ ref('fills') }}
+-- depends_on: {{ ref('time_bars') }}
+-- depends_on: {{ ref('wallet_daily') }}
+
+select
+    path,
+    error_type,
+    message
+from {{ lake_quarantine() }}
