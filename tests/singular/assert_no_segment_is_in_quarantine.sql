@@ -7,6 +7,12 @@
 #}
 {{ config(meta={'reads_quarantine': true}) }}
 -- depends_on: {{ ref('fills') }}
+-- depends_on: {{ ref('funding_rates') }}
+-- depends_on: {{ ref('klines') }}
+-- depends_on: {{ ref('mark_prices') }}
+-- depends_on: {{ ref('order_book') }}
+-- depends_on: {{ ref('tickers') }}
+-- depends_on: {{ ref('trades') }}
 -- depends_on: {{ ref('time_bars') }}
 -- depends_on: {{ ref('wallet_daily') }}
 
