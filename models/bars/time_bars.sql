@@ -20,6 +20,7 @@ trades as (
         price,
         size,
         side,
+        coalesce(last_id - first_id + 1, 1) as match_count,
         {{ exact_notional('price', 'size') }} as notional
     from {{ lake_ref('trades') }}
     where price > 0 and size > 0  -- Binance prints others, and leaves them out of its candles
@@ -66,6 +67,7 @@ bars as (
         sum(if(side = 'buy', notional, 0)) as buy_notional,
         sum(if(side = 'sell', notional, 0)) as sell_notional,
         count(*) as trade_count,
+        cast(sum(match_count) as bigint) as match_count,
         max(epoch_us(ts_event)) as last_trade_us
     from bucketed
     group by exchange, date, symbol, bar_seconds, bar_us, open_us
@@ -93,6 +95,7 @@ time_bars as (
         sell_notional,
         cast(notional as double) / cast(volume as double) as vwap,
         trade_count,
+        match_count,
         {# The data say when a bar is over, not the clock: a later trade, or a later day. #}
         max(last_trade_us) over (partition by exchange, date, symbol, bar_seconds)
         >= close_us

@@ -24,7 +24,9 @@ from ticklake.lake.storage import open_storage
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-TABLES = len(list((REPOSITORY / "models").rglob("*.sql")))
+TABLES = sum(
+    "materialized='lake'" in path.read_text() for path in (REPOSITORY / "models").rglob("*.sql")
+)
 
 
 class Operator:

@@ -27,6 +27,7 @@ trades as (
         sum(case side when 'sell' then {{ exact_notional('price', 'size') }} else 0 end)
             as sell_notional,
         count(*) as trade_count,
+        sum(if(first_id is null, 1, last_id - first_id + 1)) as match_count,
         min(price) as low,
         max(price) as high
     from {{ lake_ref('trades') }}
@@ -57,6 +58,7 @@ bars as (
         sum(buy_notional) as buy_notional,
         sum(sell_notional) as sell_notional,
         sum(trade_count) as trade_count,
+        sum(match_count) as match_count,
         min(low) as low,
         max(high) as high
     from {{ lake_ref('time_bars') }}
@@ -75,5 +77,6 @@ where
     or expected.buy_notional is distinct from bars.buy_notional
     or expected.sell_notional is distinct from bars.sell_notional
     or expected.trade_count is distinct from bars.trade_count
+    or expected.match_count is distinct from bars.match_count
     or expected.low is distinct from bars.low
     or expected.high is distinct from bars.high
