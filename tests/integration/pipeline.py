@@ -1,13 +1,15 @@
 """A pipeline of small tables on the engine without dbt: many builds a second.
 
 It has the shapes that matter: a unit wider than a partition (`ticks`), a look-back of a day
-(`steps`), and many partitions that come together, with a fact about the next day (`totals`).
+(`steps`), and many partitions that come together, with a fact about the next day (`totals`). Beside
+these stands `candles`, by month.
 """
 
+import dataclasses
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -29,6 +31,17 @@ RAW = {
     "value": "bigint",
 }
 RAW_TICKS = InputSpec("raw_ticks", "raw/ticks", ("exchange", "date"), RAW, is_raw=True)
+RAW_CANDLES = InputSpec(
+    "raw_candles",
+    "raw/candles",
+    ("exchange", "symbol", "interval", "month"),
+    {
+        "exchange": "varchar", "symbol": "varchar", "interval": "varchar", "month": "varchar",
+        "open_time": "timestamptz", "close": "bigint",
+    },
+    is_raw=True,
+)  # fmt: skip
+SOURCES = {"raw_ticks": RAW_TICKS, "raw_candles": RAW_CANDLES}
 HIVE = (
     "hive_partitioning = true, "
     "hive_types = {'exchange': 'varchar', 'date': 'date', 'symbol': 'varchar'}"
@@ -74,7 +87,16 @@ MODELS: dict[str, dict[str, Any]] = {
         "closed_by": "steps",
         "time_column": None,
     },
+    "candles": {
+        "sql": f"select * exclude (segment, segment_row) from ({read_files(RAW_CANDLES)})",
+        "partition_by": RAW_CANDLES.partition_by,
+        "order_by": ["open_time"],
+        "columns": RAW_CANDLES.columns,
+        "inputs": {"raw_candles": {}},
+        "time_column": "open_time",
+    },
 }  # fmt: skip
+DAILY = ("ticks", "steps", "totals")
 
 
 class Pipeline:
@@ -101,6 +123,15 @@ class Pipeline:
         with self.storage.staging() as folder:
             pq.write_table(table, folder / "segment")
             self.storage.publish(folder / "segment", self._segment(exchange, date, segment))
+
+    def land_candles(self, symbol: str, interval: str, month: str, days: list[int]) -> None:
+        """Write the segment of a month of candles, one at the start of each of some days."""
+        starts = pa.array([f"{month}-{day:02}T00:00:00" for day in days]).cast(pa.timestamp("us"))
+        table = pa.table({"open_time": starts.cast(pa.timestamp("us", "UTC")), "close": days})
+        folder = f"raw/candles/exchange=x/symbol={symbol}/interval={interval}/month={month}"
+        with self.storage.staging() as staging:
+            pq.write_table(table, staging / "segment")
+            self.storage.publish(staging / "segment", f"{folder}/a.parquet")
 
     def touch(self, exchange: str, date: str, segment: str) -> None:
         """Write the same bytes again."""
@@ -137,12 +168,17 @@ class Pipeline:
             put_back(self.storage, path)
 
     def build(
-        self, *, factor: int = 2, full_refresh: bool = False, selection: Mapping[str, Any] = {}
+        self,
+        *,
+        factor: int = 2,
+        full_refresh: bool = False,
+        selection: Mapping[str, Any] = {},
+        names: Sequence[str] = DAILY,
     ) -> dict[str, dict[str, Any]]:
-        """Build all tables as one run; return what each reports."""
+        """Build some tables as one run; return what each reports."""
         invocation = uuid.uuid4().hex
         try:
-            for name in MODELS:
+            for name in names:
                 self._build(name, invocation, factor, full_refresh, selection)
             session = session_of(invocation, self.root)
         finally:
@@ -173,13 +209,13 @@ class Pipeline:
         model = MODELS[name]
         sql = model["sql"].replace("$factor", str(factor))
         inputs = [
-            {
+            dataclasses.asdict(SOURCES[source]) if source in SOURCES
+            else {
                 "name": source,
-                "location": "raw/ticks" if source == "raw_ticks" else f"compacted/{source}",
-                "partition_by": ["exchange", "date"] if source == "raw_ticks"
-                else MODELS[source]["partition_by"],
-                "columns": RAW if source == "raw_ticks" else MODELS[source]["columns"],
-                "is_raw": source == "raw_ticks",
+                "location": f"compacted/{source}",
+                "partition_by": MODELS[source]["partition_by"],
+                "columns": MODELS[source]["columns"],
+                "is_raw": False,
                 **options,
             }
             for source, options in model["inputs"].items()
@@ -188,6 +224,7 @@ class Pipeline:
             key: model.get(key) for key in ("partition_by", "unit_by", "order_by", "closed_by")
         }
         config["time_column"] = model.get("time_column", "ts_event")
+        config["keeps_order"] = False
         specification = {
             "invocation": invocation,
             "root": self.root,

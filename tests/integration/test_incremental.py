@@ -247,6 +247,34 @@ def test_an_empty_input_builds_an_empty_partition_that_stays(pipeline: Pipeline)
     assert "0 built" in pipeline.build()["totals"]["message"]
 
 
+def test_partitions_by_month_are_planned_built_and_selected_as_those_by_day_are(
+    pipeline: Pipeline,
+) -> None:
+    def build(**selection: Any) -> str:
+        return str(pipeline.build(names=["candles"], selection=selection)["candles"]["message"])
+
+    for symbol in ("A", "B"):
+        for interval in ("1m", "1M"):
+            for month in ("2024-12", "2025-01", "2025-02"):
+                pipeline.land_candles(symbol, interval, month, [1, 2])
+    january = {"from": "2025-01-30", "to": "2025-01-31"}
+    assert build(**january, symbols=["A"]) == "2 built, 0 dropped, 0 unchanged, " + (
+        "10 stale outside the selection, 4 rows"
+    )
+    assert build() == "10 built, 0 dropped, 2 unchanged, 20 rows"
+    assert build() == "0 built, 0 dropped, 12 unchanged, 0 rows"
+    pipeline.land_candles("A", "1M", "2025-02", [1, 2, 3])
+    assert build(**january) == "0 built, 0 dropped, 12 unchanged, " + (
+        "1 stale outside the selection, 0 rows"
+    )
+    assert build() == "1 built, 0 dropped, 11 unchanged, 3 rows"
+    incremental = pipeline.hashes()
+    assert len(incremental) == 12
+    pipeline.forget()
+    build()
+    assert pipeline.hashes() == incremental
+
+
 def test_a_second_writer_is_told_who_writes(pipeline: Pipeline) -> None:
     pipeline.land("x", "2025-01-01", "a", [(1, "A", 1)])
     lease = Lease(pipeline.storage, "a nightly build")
