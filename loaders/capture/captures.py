@@ -53,8 +53,16 @@ def captures(
     for file in sorted(set(map(_whole, files))):
         folder, _, name = file.rpartition("/")
         items.append(Item(folder or "/", name, _name(file), parser))
-    again = f"ticklake land capture --exchange {parser.exchange} FILE"
-    return Request(root, LOADER, items, symbols, workers, force, again)
+    options = {
+        "--exchange": parser.exchange,
+        "--levels": parser.levels,
+        "--book-interval": parser.interval_ms,
+        "--snapshots-of": parser.snapshot_symbol,
+        "--symbols": ",".join(symbols or ()),
+    }
+    given = [f"{name} {value}" for name, value in options.items() if value]
+    again = " ".join(["ticklake land capture", *given])
+    return Request(root, LOADER, items, symbols, workers, force, f"{again} FILE")
 
 
 def _whole(file: str) -> str:

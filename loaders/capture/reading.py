@@ -139,7 +139,7 @@ class _Books:
             self._sink.reject(
                 "UNKNOWN_SYMBOL",
                 f"{len(self._unnamed)} snapshots name no symbol, and nor does anything else: "
-                "land with --symbols",
+                "say whose they are with --snapshots-of",
             )
 
     def _is_wanted(self, symbol: bytes) -> bool:
@@ -155,6 +155,6 @@ def _require_one(symbols: Iterable[bytes]) -> None:
         raise BrokenObjectError(
             "AMBIGUOUS_SNAPSHOT",
             "a snapshot names no symbol, and the capture has several: "
-            f"{', '.join(names[:5])}{' and more' if len(names) > 5 else ''}. Land it with "
-            "--symbols and the one symbol of its snapshots",
+            f"{', '.join(names[:5])}{' and more' if len(names) > 5 else ''}. Say whose it "
+            "is with --snapshots-of",
         )

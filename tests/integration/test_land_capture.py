@@ -80,6 +80,20 @@ def test_a_bad_line_is_in_quarantine_and_the_rest_lands(
     assert counts(lake)["order_book"] > 50
 
 
+def test_a_capture_of_two_symbols_needs_to_know_whose_its_snapshots_are(
+    lake: Lake, land: Land, tmp_path: Path
+) -> None:
+    markets = Market(seed=3).lines(1_000), Market(seed=4, symbol="ETHUSDT").lines(10)
+    (tmp_path / "two.jsonl").write_text("".join(line for made in markets for line in made))
+    result = land(tmp_path / "two.jsonl", "--symbols", "BTCUSDT")
+    assert result.exit_code == 1
+    assert "AMBIGUOUS_SNAPSHOT" in result.output
+    again = land(tmp_path / "two.jsonl", "--symbols", "BTCUSDT", "--snapshots-of", "BTCUSDT")
+    assert again.exit_code == 0, again.output
+    assert counts(lake)["order_book"] > 50
+    assert not list(Path(lake.root).glob("raw/*/*/symbol=ETHUSDT"))
+
+
 def test_of_a_cut_file_nothing_lands(lake: Lake, land: Land, capture: Path) -> None:
     capture.write_bytes(capture.read_bytes()[:-20])
     result = land(capture)

@@ -15,7 +15,8 @@ of update ids that it covers. It can only be used on a book that is complete up 
 Source: Binance, "How to manage a local order book correctly" (spot, and USD-M and COIN-M futures).
 
 A snapshot answers a request, so it may arrive after differences that it needs: those of the current
-unbroken stretch are kept, up to `buffer` of them. A snapshot while there is a book restarts it; the
+unbroken stretch are kept, up to `buffer` of them; their rows have their own times, which are before
+the snapshot came. A snapshot while there is a book restarts it; the
 book before goes on until the difference that the snapshot needs.
 
 A level beyond the depth of the snapshot is known only once it changes, which the stream cannot

@@ -32,8 +32,13 @@ class Capture(click.Path):
 )
 @click.option(
     "--symbols",
-    help="Only these, e.g. BTCUSDT,ETHUSDT. Landing again with others adds them. A single one is "
-    "also that of snapshots without a symbol.",
+    help="Only these, e.g. BTCUSDT,ETHUSDT. Landing again with others adds them.",
+)
+@click.option(
+    "--snapshots-of",
+    metavar="SYMBOL",
+    help="Whose are the snapshots of the book that name no symbol. Needed where a file has several "
+    "symbols.",
 )
 @click.option(
     "--book-interval",
@@ -55,6 +60,7 @@ def capture(
     files: tuple[str, ...],
     exchange: str,
     symbols: str | None,
+    snapshots_of: str | None,
     book_interval: int,
     levels: int,
     workers: int,
@@ -78,6 +84,5 @@ def capture(
             param_hint="--exchange",
         )
     wanted = names(symbols, "--symbols")
-    only = wanted[0] if wanted and len(wanted) == 1 else None
-    parser = CaptureParser(exchange, levels, book_interval, only)
+    parser = CaptureParser(exchange, levels, book_interval, snapshots_of)
     run(captures(lake_root(), files, parser, wanted, workers, force), must_exist=True)
