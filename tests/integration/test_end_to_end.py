@@ -25,7 +25,12 @@ from ticklake.lake.storage import open_storage
 REPOSITORY = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 TABLES = sum(
-    "materialized='lake'" in path.read_text() for path in (REPOSITORY / "models").rglob("*.sql")
+    mark in path.read_text()
+    for folder, pattern, mark in (
+        ("models", "*.sql", "materialized='lake'"),
+        ("python_models", "*.yml", "materialized: lake"),
+    )
+    for path in (REPOSITORY / folder).rglob(pattern)
 )
 
 
