@@ -73,11 +73,8 @@ features as (
         ask_price_1 - bid_price_1 as spread_raw,
         spread / mid as relative_spread,
         1e4 * spread / mid as spread_bps,
-        if(
-            is_valid,
-            (bid_price_1 * ask_size_1 + ask_price_1 * bid_size_1) / (bid_size_1 + ask_size_1),
-            null
-        ) as microprice,
+        {# (pb1 qa1 + pa1 qb1) / (qb1 + qa1), so that rounding cannot leave the spread. #}
+        bid_price_1 + spread * (bid_size_1 / (bid_size_1 + ask_size_1)) as microprice,
         {# Microprice less mid, without the rounding of the difference of two large numbers. #}
         spread / 2 * (bid_size_1 - ask_size_1) / (bid_size_1 + ask_size_1) as micro_minus_mid,
         {% for side in ('bid', 'ask') -%}
