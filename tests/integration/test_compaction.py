@@ -1,0 +1,192 @@
+"""Compacted books and trades against a slow, obvious account of what they should be.
+
+One build compacts many small partitions of random rows that clash in every way: equal instants,
+numbers and ids, rows that come late, levels that cannot be.
+"""
+
+import math
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from loaders.channels import CHANNELS
+from tests.conftest import Lake
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+START = int(datetime(2025, 8, 1, tzinfo=UTC).timestamp() * 1_000_000)
+SYMBOLS = [f"S{number:02}" for number in range(60)]
+NUMBERS = [None, math.nan, math.inf, -1.0, 0.0, 1.0, 1.5, 2.0, 3.0]
+Row = dict[str, Any]
+
+pytestmark = pytest.mark.parametrize("lake", ["local"], indirect=True)
+
+
+@pytest.fixture
+def raw(lake: Lake) -> Mapping[str, Mapping[str, Sequence[Row]]]:
+    """Random raw rows by channel and symbol, in order of arrival, landed in the lake."""
+    rng = random.Random(1)
+    found: dict[str, dict[str, list[Row]]] = {"order_book": {}, "trades": {}}
+    for symbol in SYMBOLS:
+        books = [[_level(rng) for _ in range(rng.randrange(6))] for _ in range(3)]
+        found["order_book"][symbol] = [
+            {
+                "ts_event": START + rng.randrange(3),
+                "seq": rng.choice([None, None, 1, 2]),
+                "is_reset": rng.choice([None, False, False, True]),
+                "bids": rng.choice([*books, None]),
+                "asks": rng.choice(books[:2]),
+            }
+            for _ in range(rng.randrange(1, 25))
+        ]
+        found["trades"][symbol] = [
+            {
+                "ts_event": START + rng.randrange(3),
+                "trade_id": rng.choice([None, "1", "2", "3"]),
+                "price": Decimal(number),
+            }
+            for number in range(rng.randrange(1, 12))
+        ]
+        for channel, rows in found.items():
+            for number, segment in enumerate(("a", "b_2", "b_10")):
+                part = rows[symbol][number::3]
+                _land(lake, channel, symbol, segment, part)
+            # Arrival order is the name of the segment, then the row: a, b_10, b_2.
+            rows[symbol] = [*rows[symbol][0::3], *rows[symbol][2::3], *rows[symbol][1::3]]
+    return found
+
+
+def test_books_and_trades_are_what_arrived_first_in_order_and_clean(
+    lake: Lake, raw: Mapping[str, Mapping[str, Sequence[Row]]], tmp_path: Path
+) -> None:
+    database = tmp_path / "test.duckdb"
+    places = {
+        "TICKLAKE_DB": str(database),
+        "DBT_TARGET_PATH": str(tmp_path / "target"),
+        "DBT_LOG_PATH": str(tmp_path / "logs"),
+    }
+    result = subprocess.run(
+        [str(BIN / "dbt"), "--no-use-colors", "run", "--select", "order_book", "+trades"],
+        cwd=REPOSITORY,
+        env={**os.environ, **lake.env, **places},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+    columns = ["epoch_us(ts_event)", "seq", "is_reset", "bid_levels", "ask_levels", "book_state"]
+    columns += [
+        f"{side}_{field}_{level}"
+        for side in ("bid", "ask")
+        for level in range(1, 6)
+        for field in ("price", "size")
+    ]
+    with duckdb.connect(str(database), read_only=True) as connection:
+        for symbol in SYMBOLS:
+            books = connection.execute(
+                f"select row_seq, {', '.join(columns)} from compacted.order_book "
+                f"where symbol = '{symbol}' order by row_seq"
+            ).fetchall()
+            assert books == expected_books(raw["order_book"][symbol]), symbol
+            trades = connection.execute(
+                "select trade_seq, epoch_us(ts_event), trade_id, price from compacted.trades "
+                f"where symbol = '{symbol}' order by trade_seq"
+            ).fetchall()
+            assert trades == expected_trades(raw["trades"][symbol]), symbol
+
+
+def expected_books(arrived: Sequence[Row]) -> list[tuple[Any, ...]]:
+    """Go through the rows in order and keep what is not known yet."""
+    kept: list[Row] = []
+    ordered = sorted(arrived, key=lambda row: (row["ts_event"], row["seq"] or 0))
+    said: list[Any] = [
+        (row["ts_event"], row["seq"], *([] if row["seq"] else [_key(row)])) for row in ordered
+    ]
+    for place, (row, key) in enumerate(zip(ordered, said, strict=True)):
+        is_known = key in said[:place] if row["seq"] else place > 0 and said[place - 1] == key
+        if not is_known:
+            resets = (
+                other["is_reset"] for other, its in zip(ordered, said, strict=True) if its == key
+            )
+            kept.append({**row, "is_reset": any(resets)})
+    return [(number, *_flat(row)) for number, row in enumerate(kept, 1)]
+
+
+def expected_trades(arrived: Sequence[Row]) -> list[tuple[Any, ...]]:
+    known: set[str] = set()
+    kept = []
+    for row in arrived:
+        if row["trade_id"] not in known:
+            kept.append(row)
+        if row["trade_id"] is not None:
+            known.add(row["trade_id"])
+    kept.sort(key=lambda row: row["ts_event"])
+    return [
+        (number, row["ts_event"], row["trade_id"], row["price"])
+        for number, row in enumerate(kept, 1)
+    ]
+
+
+def _flat(row: Row) -> tuple[Any, ...]:
+    bids, asks = _clean(row["bids"], descending=True), _clean(row["asks"], descending=False)
+    if not bids and not asks:
+        state = "empty"
+    elif not bids or not asks:
+        state = "one_sided"
+    elif bids[0][0] == asks[0][0]:
+        state = "locked"
+    else:
+        state = "crossed" if bids[0][0] > asks[0][0] else "ok"
+    levels = [
+        value
+        for side in (bids, asks)
+        for level in [*side, *[(None, None)] * 5][:5]
+        for value in level
+    ]
+    facts = row["ts_event"], row["seq"], row["is_reset"], len(bids), len(asks), state
+    return (*facts, *levels)
+
+
+def _clean(levels: Sequence[Row] | None, *, descending: bool) -> list[tuple[float, float]]:
+    sizes: dict[float, float] = {}
+    for level in levels or ():
+        price, size = level["price"], level["size"]
+        if None not in (price, size) and 0 < price < math.inf and 0 < size < math.inf:
+            sizes[price] = sizes.get(price, 0) + size
+    return sorted(sizes.items(), reverse=descending)
+
+
+def _key(row: Row) -> str:
+    """Say what a row's levels are. Missing is empty; as strings, NaN equals itself."""
+    return repr((row["bids"] or [], row["asks"] or []))
+
+
+def _level(rng: random.Random) -> Row:
+    good = rng.random() < 0.8
+    return {
+        "price": rng.choice([1.0, 2.0, 3.0, 4.0, 5.0] if good else NUMBERS),
+        "size": rng.choice([0.1, 0.2, 0.3] if good else NUMBERS),
+    }
+
+
+def _land(lake: Lake, channel: str, symbol: str, segment: str, rows: Sequence[Row]) -> None:
+    if not rows:
+        return
+    schema = CHANNELS[channel].schema
+    names = [name for name in schema.names if name in rows[0]]
+    table = pa.Table.from_pylist(rows, pa.schema([schema.field(name) for name in names]))
+    folder = f"raw/{channel}/exchange=binance/symbol={symbol}/date=2025-08-01"
+    with lake.storage.staging() as staging:
+        pq.write_table(table, staging / "segment")
+        lake.storage.publish(staging / "segment", f"{folder}/{segment}.parquet")
