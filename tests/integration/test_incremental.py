@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Lake
@@ -16,7 +16,7 @@ from tests.integration.pipeline import Pipeline
 from ticklake.lake.connection import prepare
 from ticklake.lake.errors import LakeError
 from ticklake.lake.lease import Lease, break_lease
-from ticklake.lake.quarantine import things_set_aside
+from ticklake.lake.quarantine import forget, things_set_aside
 from ticklake.lake.storage import open_storage
 
 EXCHANGES, DATES, SEGMENTS = ("x", "y"), ("2025-01-01", "2025-01-02", "2025-01-03"), ("a", "b")
@@ -28,9 +28,11 @@ ROWS = st.lists(
     max_size=5,
 )  # fmt: skip
 PLACE = (st.sampled_from(EXCHANGES), st.sampled_from(DATES), st.sampled_from(SEGMENTS))
+BUSY_PLACES = [(EXCHANGES[0], DATES[0], segment) for segment in SEGMENTS]
+BUSY_PLACE = (st.just(EXCHANGES[0]), st.just(DATES[0]), st.sampled_from(SEGMENTS))
 ACTION = st.one_of(
     st.tuples(st.just("land"), *PLACE, ROWS),
-    st.tuples(st.just("land"), *PLACE, ROWS),
+    st.tuples(st.just("land"), *BUSY_PLACE, ROWS),
     st.tuples(st.just("touch"), *PLACE),
     st.tuples(st.just("remove"), *PLACE),
     st.tuples(st.just("build"), st.integers(1, 2)),
@@ -38,9 +40,10 @@ ACTION = st.one_of(
     st.tuples(st.just("die"), st.integers(0, 40)),
     st.tuples(st.just("damage"), st.integers(0, 100), st.booleans()),
     st.tuples(st.just("lose cache")),
-    st.tuples(st.just("spoil"), *PLACE, st.sampled_from(WAYS_TO_SPOIL)),
-    st.tuples(st.just("spoil"), *PLACE, st.sampled_from(WAYS_TO_SPOIL)),
+    st.tuples(st.just("spoil"), *BUSY_PLACE, st.sampled_from(WAYS_TO_SPOIL)),
+    st.tuples(st.just("spoil"), *BUSY_PLACE, st.sampled_from(WAYS_TO_SPOIL)),
     st.tuples(st.just("put back")),
+    st.tuples(st.just("drop")),
 )
 
 
@@ -57,6 +60,9 @@ def pipeline(lake: Lake) -> Pipeline:
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(actions=st.lists(ACTION, min_size=3, max_size=12))
+@example(actions=[("build", 2), ("spoil", *BUSY_PLACES[1], "cut")])
+@example(actions=[("build", 2), ("spoil", *BUSY_PLACES[1], "page"), ("build", 2), ("drop",)])
+@example(actions=[("spoil", *BUSY_PLACES[0], "page"), ("build", 2), ("put back",), ("die", 2)])
 def test_any_history_gives_the_bytes_of_a_full_rebuild(
     actions: list[tuple[Any, ...]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -91,10 +97,10 @@ def run_history(pipeline: Pipeline, actions: list[tuple[Any, ...]]) -> None:
     again = pipeline.build()
     assert all(result["message"].startswith("0 built, 0 dropped") for result in again.values())
     assert not any("recomputed" in result["message"] for result in again.values())
+    assert_quarantine_is_counted(pipeline)
     pipeline.forget()
     pipeline.build()
     assert pipeline.hashes() == incremental
-    assert_quarantine_is_counted(pipeline)
 
 
 def assert_quarantine_is_counted(pipeline: Pipeline) -> None:
@@ -154,13 +160,17 @@ def damage(pipeline: Pipeline, which: int, is_data: bool) -> None:
 
 
 def only_if_there(action: Callable[..., None]) -> Callable[..., None]:
-    def wrapped(pipeline: Pipeline, exchange: str, date: str, segment: str, *more: Any) -> None:
+    def wrapped(pipeline: Pipeline, exchange: str, date: str, segment: str) -> None:
         path = f"raw/ticks/exchange={exchange}/date={date}/{segment}.parquet"
-        entry = pipeline.storage.find(path)
-        if entry and entry.size > 100:  # a spoiled one may be too small to be spoiled again
-            action(pipeline, exchange, date, segment, *more)
+        if pipeline.storage.find(path):
+            action(pipeline, exchange, date, segment)
 
     return wrapped
+
+
+def land_and_spoil(pipeline: Pipeline, exchange: str, date: str, segment: str, how: str) -> None:
+    pipeline.land(exchange, date, segment, [(second, "A", second) for second in range(1, 300)])
+    pipeline.spoil(exchange, date, segment, how)
 
 
 def lose_cache(pipeline: Pipeline) -> None:
@@ -179,8 +189,9 @@ HISTORY: dict[str, Callable[..., Any]] = {
     "die": die,
     "damage": damage,
     "lose cache": lose_cache,
-    "spoil": only_if_there(Pipeline.spoil),
+    "spoil": land_and_spoil,
     "put back": Pipeline.put_back,
+    "drop": lambda pipeline: forget(pipeline.storage, things_set_aside(pipeline.storage)),
 }
 
 
