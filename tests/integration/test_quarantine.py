@@ -55,7 +55,7 @@ def test_a_build_goes_on_without_a_segment_that_cannot_be_used(
     pipeline.spoil("x", "2025-01-01", "b", how)
     spoiled = pipeline.storage.read(f"{FOLDER}/b.parquet")
     message = pipeline.build()["ticks"]["message"]
-    assert "1 segments to quarantine" in message
+    assert ", 1 quarantined, " in message
     assert aside(pipeline.storage) == {f"{FOLDER}/b.parquet": error_type}
     assert pipeline.storage.find(f"{FOLDER}/b.parquet") is None
     assert pipeline.storage.read(f"quarantine/{FOLDER}/b.parquet/b.parquet") == spoiled

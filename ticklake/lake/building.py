@@ -84,7 +84,7 @@ class Report:
         if self.confirmed:
             text += f", {self.confirmed} recomputed to the same bytes"
         if self.set_aside:
-            text += f", {self.set_aside} segments to quarantine"
+            text += f", {self.set_aside} quarantined"
         if self.stale_outside:
             text += f", {self.stale_outside} stale outside the selection"
         return f"{text}, {self.rows:,} rows"
