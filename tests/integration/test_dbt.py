@@ -342,6 +342,11 @@ def test_a_changed_seed_rebuilds_what_reads_it(edited: Callable[[str, str, str],
     assert project.query("select distinct top from compacted.totals where symbol = 'A'") == [(99,)]
 
 
+def test_a_run_without_the_seed_says_what_to_do(local: Project) -> None:
+    output = local.dbt("run", "--select", "ticks", "steps", "totals", expect=1)
+    assert 'limits" is not loaded. Run `dbt seed`, or `dbt build`' in output
+
+
 def test_a_plain_ref_in_a_lake_model_is_refused(
     edited: Callable[[str, str, str], Project],
 ) -> None:

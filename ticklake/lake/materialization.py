@@ -374,7 +374,12 @@ def _python_compute(
 
 def _seed_fingerprint(connection: duckdb.DuckDBPyConnection, relation: str) -> str:
     """Return the fingerprint of a seed as it is in DuckDB now: that is what the model reads."""
-    columns = connection.execute(f"describe {relation}").fetchall()
+    try:
+        columns = connection.execute(f"describe {relation}").fetchall()
+    except duckdb.CatalogException:
+        raise LakeError(
+            f"The seed {relation} is not loaded. Run `dbt seed`, or `dbt build`, which loads it."
+        ) from None
     content = connection.execute(
         f"select count(*), cast(sum(hash(seed)) as varchar) from {relation} as seed"
     ).fetchone()

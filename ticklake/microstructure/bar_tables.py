@@ -1,6 +1,7 @@
 """Trades of a day to tables of threshold bars: the columns of `bars.volume_bars` and its like."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import datetime
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal
@@ -17,7 +18,16 @@ from ticklake.microstructure.bars import (
     split_bars,
     whole_bars,
 )
-from ticklake.microstructure.exact import Integers, Scaled, scaled, to_decimal
+from ticklake.microstructure.exact import (
+    Integers,
+    Scaled,
+    decimals_of,
+    fitting,
+    joined,
+    rounded_up,
+    scaled,
+    to_decimal,
+)
 from ticklake.microstructure.trades import signs
 from ticklake.microstructure.windows import Ints
 
@@ -27,6 +37,8 @@ Measure = Literal["tick", "volume", "dollar"]
 TIME: Final = pa.timestamp("us", tz="UTC")
 DECIMAL: Final = pa.decimal128(38, 12)
 NOTIONAL: Final = pa.decimal128(38, 24)
+MOST_PARTS: Final = 2_000_000
+"""Parts that the volume of a symbol and day may be cut in: more is a mistake, and much memory."""
 DAY_US: Final = 86_400_000_000
 
 SCHEMA: Final = pa.schema(
@@ -84,7 +96,7 @@ class Day:
 
     exchange: str
     symbol: str
-    date: Any
+    date: datetime.date
     ts_event: Ints
     ts_known: Ints
     """When each trade was known: of receipt where there is one, and never before an earlier one."""
@@ -92,54 +104,93 @@ class Day:
     size: Scaled
     sign: Any
 
+    @property
+    def end_us(self) -> int:
+        """The first microsecond after the day."""
+        return int(self.date.toordinal() - _EPOCH + 1) * DAY_US
+
+    def keys(self, count: int) -> list[pa.Array]:
+        """Return the columns exchange, date and symbol of so many rows."""
+        day = pa.scalar(self.date, pa.date32())
+        return [pa.repeat(value, count) for value in (self.exchange, day, self.symbol)]
+
     def trades(self, decimals: int) -> tuple[Trades, int]:
         """Return the trades with sizes of at least so many decimals, and how many they have."""
         size = self.size.to(max(decimals, self.size.decimals))
         return Trades(self.price.values, size.values, self.sign), size.decimals
 
 
-def read_days(trades: pa.Table) -> Iterator[Day]:
-    """Yield each symbol of a table of trades that is sorted by symbol and `trade_seq`.
+def read_day(
+    exchange: str, symbol: str, date: datetime.date, batches: Iterable[pa.RecordBatch]
+) -> Day:
+    """Read the trades of one symbol and day, which come by `trade_seq`.
 
-    Prints without a price or a size are no trades to a bar, as exchanges have it.
+    Prints without a price or a size are no trades to a bar, as exchanges have it. A batch at a time
+    becomes whole numbers, so that the decimals of a long day are never all in memory.
     """
-    real = pc.and_(pc.greater(trades["price"], 0), pc.greater(trades["size"], 0))
-    trades = trades.filter(real)
-    if not trades.num_rows:
-        return
-    symbol = trades["symbol"].combine_chunks().dictionary_encode()
-    codes = symbol.indices.to_numpy()
-    borders = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]])
-    for begin, end in zip(borders[:-1].tolist(), borders[1:].tolist(), strict=True):
-        rows = trades.slice(begin, end - begin)
-        known = pc.coalesce(rows["ts_capture"], rows["ts_event"]).cast(pa.int64()).to_numpy()
-        yield Day(
-            exchange=rows["exchange"][0].as_py(),
-            symbol=rows["symbol"][0].as_py(),
-            date=rows["date"][0].as_py(),
-            ts_event=rows["ts_event"].cast(pa.int64()).to_numpy(),
-            ts_known=np.maximum.accumulate(known),
-            price=scaled(rows["price"]),
-            size=scaled(rows["size"]),
-            sign=signs(rows),
-        )
+    ts_event: list[Ints] = [np.zeros(0, np.int64)]
+    ts_known: list[Ints] = [np.zeros(0, np.int64)]
+    sign: list[Any] = [np.zeros(0, np.int8)]
+    price: list[Scaled] = []
+    size: list[Scaled] = []
+    last = 0
+    for batch in batches:
+        rows = pa.Table.from_batches([batch])
+        rows = rows.filter(pc.and_(pc.greater(rows["price"], 0), pc.greater(rows["size"], 0)))
+        sequence = np.append(last, rows["trade_seq"].to_numpy())
+        if (sequence[1:] <= sequence[:-1]).any():
+            raise ValueError(f"the trades of {symbol} on {date} are not in the order of trade_seq")
+        last = sequence[-1]
+        known = pc.coalesce(rows["ts_capture"], rows["ts_event"])
+        ts_event.append(rows["ts_event"].cast(pa.int64()).to_numpy())
+        ts_known.append(known.cast(pa.int64()).to_numpy())
+        sign.append(signs(rows))
+        price.append(scaled(rows["price"]))
+        size.append(scaled(rows["size"]))
+    return Day(
+        exchange=exchange,
+        symbol=symbol,
+        date=date,
+        ts_event=_taken(ts_event),
+        ts_known=np.maximum.accumulate(_taken(ts_known)),
+        price=joined(price),
+        size=joined(size),
+        sign=_taken(sign),
+    )
+
+
+def _taken(parts: list[Any]) -> Any:
+    """Join arrays and forget the parts: of a long day one column at most is there twice."""
+    whole = np.concatenate(parts)
+    parts.clear()
+    return whole
 
 
 def threshold_bars(day: Day, name: str, threshold: Decimal) -> pa.Table:
     """Return the bars of one type and threshold, in order. Raises KeyError for an unknown type."""
     kind = BAR_TYPES[name]
-    places = max(0, -int(threshold.normalize().as_tuple().exponent))
-    trades, decimals = day.trades(places if kind.measure == "volume" else 0)
+    places = decimals_of(threshold) if kind.measure == "volume" else 0
+    trades, decimals = day.trades(places)
     units = {"tick": 0, "volume": decimals, "dollar": decimals + day.price.decimals}[kind.measure]
-    # Whole units are reached when the threshold is, so one between two of them is rounded up.
-    limit = int(threshold.scaleb(units).to_integral_value("ROUND_CEILING"))
+    limit = rounded_up(threshold, units)  # whole units reach it when they reach the next of them
     if kind.is_split:
+        refuse_flood(day, trades.size, limit, threshold)
         bars = split_bars(trades, limit)
     else:
         amount = _amounts(trades, kind.measure)
         closing = closing_trades(amount, trades.sign, limit, kind.rule)
         bars = whole_bars(trades, closing)
     return _table(day, bars, name, threshold, decimals)
+
+
+def refuse_flood(day: Day, size: Integers, limit: int, threshold: Decimal) -> None:
+    """Raise ValueError where a threshold would cut the volume of a day into millions of parts."""
+    count = int(fitting(size).sum()) // limit
+    if count > MOST_PARTS:
+        raise ValueError(
+            f"a threshold of {threshold.normalize():f} cuts the volume of {day.symbol} on "
+            f"{day.date} into {count:,} parts; choose a larger one in seeds/bar_thresholds.csv"
+        )
 
 
 def _amounts(trades: Trades, measure: Measure) -> Integers:
@@ -152,21 +203,17 @@ def _table(day: Day, bars: Bars, name: str, threshold: Decimal, decimals: int) -
     count = len(bars.first)
     volume = to_decimal(bars.volume, decimals)
     notional = to_decimal(bars.notional, decimals + day.price.decimals, NOTIONAL)
+    known = day.ts_known[bars.last]
     # An open bar is known to end with the day, not with its last trade.
-    midnight = (day.date.toordinal() - _EPOCH + 1) * DAY_US
-    known = np.where(
-        bars.is_complete, day.ts_known[bars.last], np.maximum(midnight, day.ts_known[bars.last])
-    )
+    known = np.where(bars.is_complete, known, np.maximum(day.end_us, known))
     columns: list[Any] = [
-        pa.repeat(day.exchange, count),
-        pa.repeat(pa.scalar(day.date, pa.date32()), count),
-        pa.repeat(day.symbol, count),
+        *day.keys(count),
         pa.repeat(name, count),
         pa.repeat(pa.scalar(threshold, DECIMAL), count),
         np.arange(1, count + 1),
-        _instants(day.ts_event[bars.first]),
-        _instants(day.ts_event[bars.last]),
-        _instants(np.maximum(known, day.ts_known[bars.last])),
+        instants(day.ts_event[bars.first]),
+        instants(day.ts_event[bars.last]),
+        instants(known),
         *(to_decimal(getattr(bars, item), day.price.decimals) for item in _PRICES),
         volume,
         to_decimal(bars.buy_volume, decimals),
@@ -183,5 +230,6 @@ _PRICES: Final[Sequence[str]] = ("open", "high", "low", "close")
 _EPOCH: Final = 719_163
 
 
-def _instants(micros: Ints) -> pa.Array:
+def instants(micros: Ints) -> pa.Array:
+    """Return microseconds since 1970 as instants."""
     return pa.array(micros).cast(TIME)

@@ -4,8 +4,9 @@ Sums and thresholds are decided on these, so that ten trades of 0.1 fill a bucke
 whose sums could leave 64 bits becomes Python integers in an object array: slower, and as exact.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Context, Decimal
+from decimal import ROUND_CEILING, Context, Decimal
 from typing import Any, Final
 
 import numpy as np
@@ -54,8 +55,7 @@ def scaled(column: pa.ChunkedArray | pa.Array, at_least: int = 0) -> Scaled:
     low = words[0::2][column.offset : column.offset + len(column)]
     high = words[1::2][column.offset : column.offset + len(column)]
     if not np.array_equal(high, low >> 63):
-        wide = [int(item.scaleb(scale, _WIDE)) for item in column.to_pylist()]
-        return Scaled(np.array(wide, object), scale)
+        return _beyond_64_bits(column, at_least)
     spare = 0
     step = np.gcd.reduce(low) if len(low) else 0
     while spare < scale - at_least and step and step % 10 ** (spare + 1) == 0:
@@ -65,10 +65,29 @@ def scaled(column: pa.ChunkedArray | pa.Array, at_least: int = 0) -> Scaled:
     return Scaled(low // 10**spare, scale - spare)
 
 
+def decimals_of(number: Decimal) -> int:
+    """Return how many digits after the point a number needs."""
+    return max(0, -int(number.normalize(_WIDE).as_tuple().exponent))
+
+
+def rounded_up(number: Decimal, decimals: int) -> int:
+    """Return the fewest whole multiples of `10 ** -decimals` that reach a number."""
+    return int(number.scaleb(decimals, _WIDE).to_integral_value(ROUND_CEILING, _WIDE))
+
+
+def joined(parts: Sequence[Scaled]) -> Scaled:
+    """Return numbers that follow each other as one, in units that hold all of them."""
+    decimals = max((part.decimals for part in parts), default=0)
+    values = [part.to(decimals).values for part in parts]
+    return Scaled(np.concatenate(values) if values else np.zeros(0, np.int64), decimals)
+
+
 def scaled_up(values: Integers, decimals: int, wanted: int) -> Scaled:
     """Return numbers in units of `10 ** -wanted`, of 64 bits where they fit."""
     if wanted < decimals:
         raise ValueError(f"units of 1e-{wanted} are larger than those of 1e-{decimals}")
+    if wanted == decimals:
+        return Scaled(values, decimals)
     factor = 10 ** (wanted - decimals)
     return Scaled(fitting(values, factor) * factor, wanted)
 
@@ -94,3 +113,16 @@ def to_decimal(values: Integers, decimals: int, kind: pa.Decimal128Type = STORED
         pa.decimal128(38, decimals), len(values), [None, pa.py_buffer(words)]
     )
     return pc.cast(held, kind)
+
+
+def _beyond_64_bits(column: pa.Array, at_least: int) -> Scaled:
+    """Return numbers too large for 64 bits with all their decimals: fewer may do, and then fit."""
+    for decimals in range(at_least, column.type.scale):
+        try:
+            narrow = pc.cast(column, pa.decimal128(38, decimals))
+        except pa.ArrowInvalid:  # some number needs more decimals
+            continue
+        return scaled(narrow, at_least)
+    scale = column.type.scale
+    wide = [int(item.scaleb(scale, _WIDE)) for item in column.to_pylist()]
+    return Scaled(np.array(wide, object), scale)

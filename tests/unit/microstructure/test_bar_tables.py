@@ -4,12 +4,20 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ticklake.microstructure.bar_tables import BAR_TYPES, SCHEMA, read_days, threshold_bars
+from ticklake.microstructure.bar_tables import (
+    BAR_TYPES,
+    SCHEMA,
+    Day,
+    read_day,
+    threshold_bars,
+)
 from ticklake.microstructure.exact import STORED
 
 DAY = date(2025, 8, 1)
@@ -22,13 +30,11 @@ trade_lists = st.lists(
 )
 
 
-def table(trades: list[tuple[Any, Any, str | None]], symbol: str = "A", lag: int = 7) -> pa.Table:
+def table(trades: list[tuple[Any, Any, str | None]], lag: int = 7) -> pa.Table:
     moments = [MIDNIGHT + timedelta(seconds=number) for number in range(len(trades))]
     return pa.table(
         {
-            "exchange": ["binance"] * len(trades),
-            "symbol": [symbol] * len(trades),
-            "date": pa.array([DAY] * len(trades), pa.date32()),
+            "trade_seq": pa.array(range(1, len(trades) + 1), pa.int64()),
             "ts_event": pa.array(moments, TIME),
             "ts_capture": pa.array([at + timedelta(seconds=lag) for at in moments], TIME),
             "price": pa.array([Decimal(price) for price, _, _ in trades], STORED),
@@ -38,17 +44,19 @@ def table(trades: list[tuple[Any, Any, str | None]], symbol: str = "A", lag: int
     )
 
 
+def day_of(trades: list[tuple[Any, Any, str | None]], batch_rows: int = 100) -> Day:
+    return read_day("binance", "A", DAY, table(trades).to_batches(batch_rows))
+
+
 def bars_of(trades: list[tuple[Any, Any, str | None]], name: str, threshold: str) -> list[Any]:
-    (day,) = read_days(table(trades))
-    return threshold_bars(day, name, Decimal(threshold)).to_pylist()
+    return threshold_bars(day_of(trades), name, Decimal(threshold)).to_pylist()
 
 
 @given(trade_lists, st.sampled_from(sorted(BAR_TYPES)), sizes)
 def test_every_type_adds_up_to_the_trades_of_the_day(
     trades: list[tuple[Decimal, Decimal, str | None]], name: str, threshold: Decimal
 ) -> None:
-    (day,) = read_days(table(trades))
-    bars = threshold_bars(day, name, threshold)
+    bars = threshold_bars(day_of(trades), name, threshold)
     assert bars.schema == SCHEMA
     rows = bars.to_pylist()
     assert sum(row["volume"] for row in rows) == sum(size for _, size, _ in trades)
@@ -83,11 +91,68 @@ def test_prints_without_price_or_size_are_in_no_bar() -> None:
     assert (bar["low"], bar["trade_count"]) == (Decimal(7), 1)
 
 
-def test_symbols_are_days_of_their_own() -> None:
-    both = pa.concat_tables(
-        [table([("1", "1", None)], "A"), table([("2", "1", None), ("3", "1", None)], "B")]
+@given(trade_lists, st.integers(1, 7))
+def test_batches_make_no_difference(
+    trades: list[tuple[Decimal, Decimal, str | None]], batch_rows: int
+) -> None:
+    whole, parts = day_of(trades), day_of(trades, batch_rows)
+    for name in ("ts_event", "ts_known", "sign"):
+        assert np.array_equal(getattr(whole, name), getattr(parts, name))
+    for name in ("price", "size"):
+        assert getattr(whole, name).decimals == getattr(parts, name).decimals
+        assert np.array_equal(getattr(whole, name).values, getattr(parts, name).values)
+
+
+def test_a_trade_is_never_known_before_an_earlier_one() -> None:
+    rows = table([("1", "1", None)] * 3)
+    late = [MIDNIGHT + timedelta(seconds=second) for second in (9, 8, 20)]
+    rows = rows.set_column(2, "ts_capture", pa.array(late, TIME))
+    day = read_day("binance", "A", DAY, rows.to_batches(1))
+    assert np.diff(day.ts_known).tolist() == [0, 11_000_000]
+
+
+def test_rows_out_of_order_are_refused() -> None:
+    rows = table([("1", "1", None)] * 4)
+    with pytest.raises(ValueError, match="order of trade_seq"):
+        read_day("binance", "A", DAY, reversed(rows.to_batches(2)))
+
+
+def test_a_day_without_trades_has_no_bar() -> None:
+    day = read_day("binance", "A", DAY, [])
+    assert all(threshold_bars(day, name, Decimal(1)).num_rows == 0 for name in BAR_TYPES)
+
+
+def test_a_threshold_that_would_make_millions_of_parts_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"0\.001 cuts the volume of A on 2025-08-01"):
+        bars_of([("1", "1000000", "buy")], "volume_split", "0.001")
+
+
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_tick_bars_are_the_groups_that_polars_makes(count: int) -> None:
+    rng = np.random.default_rng(count)
+    trades = [
+        (Decimal(int(price)) / 100, Decimal(int(size)) / 1000, ("buy", "sell", None)[side])
+        for price, size, side in rng.integers([100, 1, 0], [10_000, 5_000, 3], (50, 3))
+    ]
+    grouped = (
+        pl.DataFrame(table(trades))
+        .group_by((pl.col("trade_seq") - 1) // count, maintain_order=True)
+        .agg(
+            open=pl.col("price").first(),
+            high=pl.col("price").max(),
+            low=pl.col("price").min(),
+            close=pl.col("price").last(),
+            volume=pl.col("size").sum(),
+            buy_volume=pl.col("size").filter(pl.col("side") == "buy").sum(),
+            sell_volume=pl.col("size").filter(pl.col("side") == "sell").sum(),
+            trade_count=pl.len().cast(pl.Int64),
+        )
+        .drop("trade_seq")
+        .rows()
     )
-    assert [(day.symbol, len(day.ts_event)) for day in read_days(both)] == [("A", 1), ("B", 2)]
+    names = ("open", "high", "low", "close", "volume", "buy_volume", "sell_volume", "trade_count")
+    bars = bars_of(trades, "tick", str(count))
+    assert [tuple(bar[name] for name in names) for bar in bars] == grouped
 
 
 def test_an_unknown_type_is_refused() -> None:

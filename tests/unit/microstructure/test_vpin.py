@@ -115,3 +115,10 @@ def test_units_can_be_made_small_enough_for_a_threshold(
     assert exact.decimals >= decimals
     assert exact.values.dtype == np.int64
     assert [Decimal(int(value)).scaleb(-exact.decimals) for value in exact.values] == numbers
+
+
+def test_large_numbers_of_few_decimals_stay_in_64_bits() -> None:
+    numbers = [Decimal("25000000.5"), Decimal("99999999999.25"), Decimal(3)]
+    exact = scaled(pa.array(numbers, STORED))
+    assert (exact.decimals, exact.values.dtype) == (2, np.int64)
+    assert to_decimal(exact.values, exact.decimals).to_pylist() == numbers

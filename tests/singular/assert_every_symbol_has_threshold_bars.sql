@@ -1,0 +1,62 @@
+{#
+    A symbol that traded through a day and on the next has bars of every type on the next: from the
+    seed or from the day before it has a threshold of each.
+#}
+with
+
+days as (
+
+    select
+        exchange,
+        date,
+        symbol,
+        {# Of its trades, at least: bars are labelled by their start. #}
+        max(ts_open) - min(ts_open) - to_seconds(max(bar_seconds)) as span
+    from {{ lake_ref('time_bars') }}
+    group by exchange, date, symbol
+
+),
+
+following as (
+
+    select days.exchange, days.date, days.symbol
+    from days
+    inner join days as earlier
+        on
+            days.exchange = earlier.exchange
+            and days.symbol = earlier.symbol
+            and days.date = earlier.date + 1
+    where earlier.span >= interval 12 hours
+
+),
+
+expected as (
+
+    select
+        following.*,
+        unnest([
+            'tick', 'volume', 'volume_split', 'dollar',
+            'tick_imbalance', 'volume_imbalance', 'dollar_imbalance',
+            'tick_run', 'volume_run', 'dollar_run'
+        ]) as bar_type
+    from following
+
+),
+
+bars as (
+
+    select exchange, date, symbol, bar_type from {{ lake_ref('tick_bars') }}
+    union all
+    select exchange, date, symbol, bar_type from {{ lake_ref('volume_bars') }}
+    union all
+    select exchange, date, symbol, bar_type from {{ lake_ref('dollar_bars') }}
+    union all
+    select exchange, date, symbol, bar_type from {{ lake_ref('imbalance_bars') }}
+    union all
+    select exchange, date, symbol, bar_type from {{ lake_ref('run_bars') }}
+
+)
+
+select *
+from expected
+anti join bars using (exchange, date, symbol, bar_type)
