@@ -1,6 +1,7 @@
 """What the Python models of bars share: relations in, batches out, one symbol at a time.
 
-A unit is an exchange and date with all its symbols, and their trades are never in memory at once.
+A unit is an exchange and a date (DuckDB's variable `unit_date`) with all its symbols, whose trades
+are never in memory at once. `trades` may hold the day before, too.
 """
 
 import datetime
@@ -21,7 +22,8 @@ from ticklake.microstructure.thresholds import Thresholds, Totals, default_thres
 REAL: Final = "price > 0 and size > 0"
 COLUMNS: Final = "trade_seq, ts_event, ts_capture, price, size, side"
 TOTALS: Final = """
-    exchange, symbol, date, count(*) as trade_count, sum(size) as volume,
+    exchange, symbol, date, date = getvariable('unit_date') as is_today,
+    count(*) as trade_count, sum(size) as volume,
     sum(cast(price * size as decimal(38, 24))) as notional,
     epoch_us(max(ts_event)) - epoch_us(min(ts_event)) as span_us
 """
@@ -44,7 +46,7 @@ def threshold_bars(
     bar_types: Sequence[str],
     bars_per_day: int,
 ) -> pa.RecordBatchReader:
-    """Return the bars of some types of the last day of `trades`, which may hold one before it."""
+    """Return the bars of some types that the trades of the day make."""
     chosen = _chosen(thresholds)
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -63,19 +65,20 @@ def threshold_bars(
 
 
 def vpin_buckets(
-    trades: DuckDBPyRelation, thresholds: DuckDBPyRelation, bars_per_day: int
+    trades: DuckDBPyRelation, thresholds: DuckDBPyRelation, bars_per_day: int, window: int
 ) -> pa.RecordBatchReader:
-    """Return the volume buckets of the last day of `trades`, which may hold one before it."""
+    """Return the volume buckets that the trades of the day fill; VPIN is over `window` of them."""
     chosen = _chosen(thresholds)
 
     def batches() -> Iterator[pa.RecordBatch]:
         for listing in _listings(trades):
             limits = _limits(chosen, listing, "vpin", BarType("volume"), bars_per_day)
             if limits:
-                earlier = _earlier(trades, listing, limits)
+                earlier = _earlier(trades, listing, limits, window)
                 day = _day(trades, listing, listing.today)
                 for threshold, before in zip(limits, earlier, strict=True):
-                    yield from bucket_tables.bucket_table(day, threshold, before).to_batches()
+                    table = bucket_tables.bucket_table(day, threshold, before, window)
+                    yield from table.to_batches()
 
     return pa.RecordBatchReader.from_batches(bucket_tables.SCHEMA, batches())
 
@@ -85,16 +88,17 @@ def _chosen(thresholds: DuckDBPyRelation) -> Thresholds:
 
 
 def _listings(trades: DuckDBPyRelation) -> list[Listing]:
-    """Return the symbols of the last day, in order."""
+    """Return the symbols that traded on the day, in order."""
     rows = trades.filter(REAL).aggregate(TOTALS, "exchange, symbol, date").fetchall()
-    today = max((date for _, _, date, *_ in rows), default=None)
     yesterday = {
-        symbol: (date, Totals(*totals)) for _, symbol, date, *totals in rows if date != today
+        symbol: (date, Totals(*totals))
+        for _, symbol, date, is_today, *totals in rows
+        if not is_today
     }
     return [
         Listing(exchange, symbol, date, yesterday.get(symbol))
-        for exchange, symbol, date, *_ in sorted(rows)
-        if date == today
+        for exchange, symbol, date, is_today, *_ in sorted(rows)
+        if is_today
     ]
 
 
@@ -115,10 +119,12 @@ def _day(trades: DuckDBPyRelation, listing: Listing, date: datetime.date) -> Day
     return read_day(listing.exchange, listing.symbol, date, rows.to_arrow_reader(BATCH_ROWS))
 
 
-def _earlier(trades: DuckDBPyRelation, listing: Listing, limits: Sequence[Decimal]) -> list[Scaled]:
+def _earlier(
+    trades: DuckDBPyRelation, listing: Listing, limits: Sequence[Decimal], window: int
+) -> list[Scaled]:
     """Return yesterday's last imbalances at each threshold."""
     if listing.yesterday is None:
         return [Scaled(np.zeros(0, np.int64), 0)] * len(limits)
     date, _ = listing.yesterday
     day = _day(trades, listing, date)
-    return [bucket_tables.last_imbalances(day, threshold) for threshold in limits]
+    return [bucket_tables.last_imbalances(day, threshold, window) for threshold in limits]

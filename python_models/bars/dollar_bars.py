@@ -8,5 +8,5 @@ def model(dbt, session):
         dbt.ref("trades"),
         dbt.ref("bar_thresholds"),
         ["dollar"],
-        int(dbt.config.meta_get("bars_per_day")),
+        dbt.config.meta_get("bars_per_day"),
     )

@@ -8,5 +8,5 @@ def model(dbt, session):
         dbt.ref("trades"),
         dbt.ref("bar_thresholds"),
         ["tick_run", "volume_run", "dollar_run"],
-        int(dbt.config.meta_get("bars_per_day")),
+        dbt.config.meta_get("bars_per_day"),
     )

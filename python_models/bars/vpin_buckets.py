@@ -7,5 +7,6 @@ def model(dbt, session):
     return vpin_buckets(
         dbt.ref("trades"),
         dbt.ref("bar_thresholds"),
-        int(dbt.config.meta_get("bars_per_day")),
+        dbt.config.meta_get("bars_per_day"),
+        dbt.config.meta_get("vpin_buckets"),
     )

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from ticklake.microstructure.bar_tables import DECIMAL, TIME, Day, instants, refuse_flood
 from ticklake.microstructure.exact import Scaled, decimals_of, fitting, to_decimal
-from ticklake.microstructure.vpin import BUCKETS, Buckets, volume_buckets, vpin
+from ticklake.microstructure.vpin import Buckets, volume_buckets, vpin
 
 HALVES: Final = pa.decimal128(38, 13)
 """Half of a size has one decimal more than the size."""
@@ -31,16 +31,16 @@ SCHEMA: Final = pa.schema(
 )
 
 
-def last_imbalances(day: Day, threshold: Decimal) -> Scaled:
-    """Return twice the imbalance of the last buckets of a day, as many as VPIN looks back on."""
+def last_imbalances(day: Day, threshold: Decimal, window: int) -> Scaled:
+    """Return twice the imbalance of the last buckets of a day, as many as VPIN is over."""
     buckets, _, decimals = _buckets(day, threshold, 0)
-    return Scaled(buckets.twice_imbalance[-BUCKETS:], decimals)
+    return Scaled(buckets.twice_imbalance[-window:], decimals)
 
 
-def bucket_table(day: Day, threshold: Decimal, earlier: Scaled) -> pa.Table:
-    """Return the complete buckets of a day, in order; `earlier` are yesterday's imbalances."""
+def bucket_table(day: Day, threshold: Decimal, earlier: Scaled, window: int) -> pa.Table:
+    """Return the complete buckets of a day, in order; `earlier` are yesterday's last imbalances."""
     buckets, bucket, decimals = _buckets(day, threshold, earlier.decimals)
-    toxicity = vpin(buckets.twice_imbalance, bucket, earlier.to(decimals).values)
+    toxicity = vpin(buckets.twice_imbalance, bucket, earlier.to(decimals).values, window)
     count = len(buckets.last_trade)
     columns = [
         *day.keys(count),
