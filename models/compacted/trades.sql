@@ -15,7 +15,7 @@ fill_trades as (
         exchange,
         symbol,
         date,
-        trade_seq as segment_row,
+        trade_seq as fill_trade_seq,
         ts_event,
         trade_id,
         price,
@@ -38,6 +38,7 @@ venue_trades as not materialized (
 
     select
         *,
+        try_cast(trade_id as bigint) as id_number,
         hash({{ trade_key }}) as key_hash
     from {{ lake_source('raw', 'trades') }}
     anti join fill_trades using (exchange, symbol, date, ts_event, trade_id)
@@ -67,6 +68,7 @@ duplicates as (
 
 ),
 
+{# At one instant ids that are numbers count up: a print that came late goes where it belongs. #}
 ordered as (
 
     select *
@@ -74,7 +76,9 @@ ordered as (
     anti join duplicates using (exchange, symbol, date, segment, segment_row)
     union all by name
     select * from fill_trades
-    order by exchange, symbol, date, ts_event, segment nulls last, segment_row
+    order by
+        exchange, symbol, date, ts_event,
+        fill_trade_seq nulls first, id_number nulls first, segment, segment_row
 
 ),
 

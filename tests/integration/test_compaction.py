@@ -131,7 +131,7 @@ def expected_trades(arrived: Sequence[Row]) -> list[tuple[Any, ...]]:
             kept.append(row)
         if row["trade_id"] is not None:
             known.add(row["trade_id"])
-    kept.sort(key=lambda row: row["ts_event"])
+    kept.sort(key=lambda row: (row["ts_event"], int(row["trade_id"] or 0)))
     return [
         (number, row["ts_event"], row["trade_id"], row["price"])
         for number, row in enumerate(kept, 1)
