@@ -50,6 +50,12 @@ class HttpSource:
                 raise
         raise AssertionError  # the last pause raises
 
+    def listing(self, folder: str) -> list[str]:
+        raise LakeError(
+            f"{self.location}/{folder} is on a web server, which cannot list what it has. Name "
+            "what is wanted (--coins), or give an s3:// URL or a directory."
+        )
+
     def _look_up(self, path: str) -> SourceObject | None:
         try:
             with self._request("HEAD", path) as response:

@@ -37,6 +37,10 @@ class Source(Protocol):
         """Return a forward-only stream of an object. Raises FileNotFoundError."""
         ...
 
+    def listing(self, folder: str) -> list[str]:
+        """Return the paths of the objects in a folder. Raises LakeError where it cannot."""
+        ...
+
 
 def open_source(location: str, *, requester_pays: bool = False) -> Source:
     """Return the source for a location."""
@@ -74,6 +78,14 @@ class LocalSource:
     def open(self, path: str) -> BinaryIO:
         return (Path(self.location) / path).open("rb")
 
+    def listing(self, folder: str) -> list[str]:
+        root = Path(self.location)
+        return sorted(
+            file.relative_to(root).as_posix()
+            for file in (root / folder).glob("*")
+            if file.is_file()
+        )
+
 
 class S3Source:
     """A bucket, read with the standard AWS credentials."""
@@ -93,3 +105,6 @@ class S3Source:
 
     def open(self, path: str) -> BinaryIO:
         return self._storage.open(path)
+
+    def listing(self, folder: str) -> list[str]:
+        return sorted(entry.path for entry in self._storage.entries(folder))

@@ -6,6 +6,7 @@ from ticklake.commands.land.binance import binance
 from ticklake.commands.land.capture import capture
 from ticklake.commands.land.csv import csv
 from ticklake.commands.land.hyperliquid import hyperliquid
+from ticklake.commands.land.hyperliquid_market import hyperliquid_market
 
 
 @click.group()
@@ -17,5 +18,5 @@ def land() -> None:
     """
 
 
-for command in (binance, capture, csv, hyperliquid):
+for command in (binance, capture, csv, hyperliquid, hyperliquid_market):
     land.add_command(command)
