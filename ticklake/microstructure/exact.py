@@ -36,6 +36,11 @@ class Scaled:
             raise ValueError(f"{number} is no whole multiple of 1e-{self.decimals}")
         return int(scaled)
 
+    def as_floats(self, values: Integers) -> npt.NDArray[np.float64]:
+        """Return whole numbers in these units, such as sums of them, as floats."""
+        floats: npt.NDArray[np.float64] = values.astype(np.float64) / 10.0**self.decimals
+        return floats
+
     def to(self, decimals: int) -> "Scaled":
         """Return the same numbers in smaller units."""
         return scaled_up(self.values, self.decimals, decimals)

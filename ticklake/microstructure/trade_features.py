@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from ticklake.microstructure.book import KEYS, Book, read_day, to_arrow
-from ticklake.microstructure.exact import Integers, Scaled, scaled
+from ticklake.microstructure.exact import Integers, Scaled, fitting, scaled
 from ticklake.microstructure.flow import chain
 from ticklake.microstructure.returns import mid_changes
 from ticklake.microstructure.trade_flow import Intervals, intervals, price_impact_fit, rolling
-from ticklake.microstructure.trades import in_order, read_trades, signs
+from ticklake.microstructure.trades import clock_us, in_order, read_trades, signs
 from ticklake.microstructure.vpin import as_of, volume_buckets, vpin
 from ticklake.microstructure.windows import Floats, Ints
 
@@ -90,22 +90,22 @@ def trade_features(
     between = intervals(day.ts_us, series)
     columns: dict[str, Any] = {
         "ts": day.ts_us,
-        "buy_volume": between.buy_volume,
-        "sell_volume": between.sell_volume,
-        "trade_volume": between.trade_volume,
+        "buy_volume": between.volumes.buy_volume,
+        "sell_volume": between.volumes.sell_volume,
+        "trade_volume": between.volumes.trade_volume,
         "notional": between.notional,
         "trade_count": between.trade_count,
-        "signed_volume": between.signed_volume,
-        "tfi": between.tfi,
+        "signed_volume": between.volumes.signed_volume,
+        "tfi": between.volumes.tfi,
         "trade_vwap": between.trade_vwap,
     }
     for horizon in settings.horizons_s:
         window = rolling(day.ts_us, series, horizon * SECOND_US)
         columns |= {
-            f"buy_volume_{horizon}s": window.buy_volume,
-            f"sell_volume_{horizon}s": window.sell_volume,
+            f"buy_volume_{horizon}s": window.volumes.buy_volume,
+            f"sell_volume_{horizon}s": window.volumes.sell_volume,
             f"trade_count_{horizon}s": window.trade_count,
-            f"tfi_{horizon}s": window.tfi,
+            f"tfi_{horizon}s": window.volumes.tfi,
         }
     columns |= _impact(day, between, settings)
     columns["vpin"] = _vpin(day.ts_us, trades, trades_before, settings)
@@ -121,7 +121,7 @@ def _impact(day: Book, between: Intervals, settings: Settings) -> dict[str, Any]
     previous, _ = chain(day, settings.max_gap_s * SECOND_US)
     change, log_return = mid_changes(day.mid, previous)
     window_us = settings.regression_s * SECOND_US
-    kyle = price_impact_fit(day.ts_us, change, between.signed_volume, window_us)
+    kyle = price_impact_fit(day.ts_us, change, between.volumes.signed_volume, window_us)
     hasbrouck = price_impact_fit(day.ts_us, log_return, between.signed_root_notional, window_us)
 
     def on_valid_rows(values: Floats) -> Floats:
@@ -140,26 +140,30 @@ def _vpin(
 ) -> Floats:
     """Return VPIN as of each row, by buckets that begin at the midnight of each day."""
     volume, count = settings.bucket_volume, settings.buckets
-    today = in_order(trades)
-    before = None if trades_before is None else in_order(trades_before)
+    days = [in_order(day) for day in (trades_before, trades) if day is not None]
     least = 0 if volume is None else max(0, -int(volume.normalize().as_tuple().exponent))
-    sizes = _same_units([scaled(day["size"], least) for day in (today, before) if day is not None])
+    sizes = _same_units([scaled(day["size"], least) for day in days])
+    values = [size.values for size in sizes]
     if volume is not None:
-        bucket = sizes[0].of(volume)
+        bucket = sizes[-1].of(volume)
     else:
-        bucket = int(sizes[1].values.sum()) // count if before is not None else 0
+        # In units of a `count`-th of those of the sizes, so that the quotient is a whole number.
+        bucket = int(fitting(values[0]).sum()) if trades_before is not None else 0
+        values = [fitting(size, count) * count for size in values]
     if bucket <= 0:
         return np.full(len(row_ts), np.nan)
-    filled = volume_buckets(sizes[0].values, signs(today), bucket)
+    filled = [
+        volume_buckets(size, signs(day), bucket) for size, day in zip(values, days, strict=True)
+    ]
+    known = [clock_us(day)[buckets.last_trade] for buckets, day in zip(filled, days, strict=True)]
+    series: list[Floats] = []
     earlier: Integers | None = None
-    if before is not None:
-        earlier = volume_buckets(sizes[1].values, signs(before), bucket).twice_imbalance
-    values = vpin(filled.twice_imbalance, bucket, earlier, count)
-    yesterday = vpin(earlier, bucket, None, count)[-1:] if earlier is not None else values[:0]
-    times = read_trades(today).ts_us[filled.last_trade]
-    # Before today's first bucket is complete, the value at midnight is yesterday's last.
-    midnight = np.full(len(yesterday), np.iinfo(np.int64).min)
-    return as_of(row_ts, np.concatenate([midnight, times]), np.concatenate([yesterday, values]))
+    for buckets in filled:
+        series.append(vpin(buckets.twice_imbalance, bucket, earlier, count))
+        earlier = buckets.twice_imbalance
+    # A trade of yesterday may be received after one of today; until then, today's has no value.
+    times = np.maximum.accumulate(np.concatenate(known))
+    return as_of(row_ts, times, np.concatenate(series))
 
 
 def _same_units(columns: list[Scaled]) -> list[Scaled]:

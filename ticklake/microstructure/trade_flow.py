@@ -5,17 +5,23 @@ A trade belongs to the first row whose time is at or after its own: to row i iff
 first takes all. The first row of a symbol has no interval, so its values are undefined.
 
 Rolling values are over the raw trades of (t - h, t], not over sums of intervals (C14).
+
+Sizes are exact decimals, and so are their sums: as much bought as sold is a flow of 0, not of what
+rounding leaves, which a regression would take for a regressor that varies.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from ticklake.microstructure.book import Flags
+from ticklake.microstructure.exact import Integers, fitting
 from ticklake.microstructure.trades import Trades
 from ticklake.microstructure.windows import (
     Fit,
     Floats,
     Ints,
+    Windows,
     rolling_ols,
     rolling_sum,
     row_windows,
@@ -24,64 +30,52 @@ from ticklake.microstructure.windows import (
 
 
 @dataclass(frozen=True, slots=True)
-class Intervals:
-    """Sums over the trades of each row's interval. NaN, and -1 for the count, on the first row."""
+class Volumes:
+    """Sums of sizes over the trades of each row. NaN where undefined."""
 
     buy_volume: Floats
     sell_volume: Floats
     trade_volume: Floats
     """Of known and unknown side."""
-    notional: Floats
+    signed_volume: Floats
+    """Bought minus sold volume."""
+    tfi: Floats
+    """Trade flow imbalance, (B - S) / (B + S); NaN where nothing of known side traded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """What was traded in each row's interval. NaN, and -1 for the count, on the first row."""
+
+    volumes: Volumes
     trade_count: Ints
+    notional: Floats
+    trade_vwap: Floats
+    """Notional over volume; NaN where nothing traded."""
     signed_root_notional: Floats
     """Sum of sign * sqrt(price * size): the regressor of Hasbrouck's lambda."""
-
-    @property
-    def signed_volume(self) -> Floats:
-        """Bought minus sold volume."""
-        return self.buy_volume - self.sell_volume
-
-    @property
-    def tfi(self) -> Floats:
-        """Trade flow imbalance, (B - S) / (B + S); NaN where nothing of known side traded."""
-        return imbalance(self.buy_volume, self.sell_volume)
-
-    @property
-    def trade_vwap(self) -> Floats:
-        """Notional over volume; NaN where nothing traded."""
-        return ratio(self.notional, self.trade_volume)
-
-
-def rows_of(trade_ts: Ints, row_ts: Ints) -> Ints:
-    """Return the row that each trade belongs to: `len(row_ts)` where it is later than all rows."""
-    return np.searchsorted(row_ts, trade_ts, side="left").astype(np.int64, copy=False)
 
 
 def intervals(row_ts: Ints, trades: Trades) -> Intervals:
     """Return the sums over each row's interval. Rows and trades in order, on the same clock."""
-    count = len(row_ts)
-    # Trades up to the first row have no interval to be in, and those after the last no row yet.
-    first = int(np.searchsorted(trades.ts_us, row_ts[0], side="right")) if count else 0
-    last = int(np.searchsorted(trades.ts_us, row_ts[-1], side="right")) if count else 0
-    row = rows_of(trades.ts_us[first:last], row_ts)
-    price, size = trades.price[first:last], trades.size[first:last]
-    sign = trades.sign[first:last]
+    ends = np.searchsorted(trades.ts_us, row_ts, side="right").astype(np.int64, copy=False)
+    starts = np.concatenate([ends[:1], ends[:-1]])
+    has_interval = np.arange(len(row_ts)) > 0
+    volumes = _volumes(trades, starts, ends, has_interval)
+    size = trades.size.as_floats(trades.size.values)
+    # No interval reaches into another, so each is a window that begins at its anchor.
+    windows = Windows(starts, starts, ends)
 
     def summed(values: Floats) -> Floats:
-        # Adds in the order of the trades, so the result does not depend on anything else.
-        total = np.bincount(row, values, count).astype(np.float64)
-        total[:1] = np.nan
-        return total
+        return np.where(has_interval, np.nan_to_num(rolling_sum(values, windows)), np.nan)
 
-    number = np.bincount(row, minlength=count).astype(np.int64)
-    number[:1] = -1
+    notional = summed(trades.price * size)
     return Intervals(
-        buy_volume=summed(np.where(sign > 0, size, 0.0)),
-        sell_volume=summed(np.where(sign < 0, size, 0.0)),
-        trade_volume=summed(size),
-        notional=summed(price * size),
-        trade_count=number,
-        signed_root_notional=summed(sign.astype(np.float64) * np.sqrt(price * size)),
+        volumes=volumes,
+        trade_count=np.where(has_interval, ends - starts, -1),
+        notional=notional,
+        trade_vwap=ratio(notional, volumes.trade_volume),
+        signed_root_notional=summed(trades.sign.astype(np.float64) * np.sqrt(trades.price * size)),
     )
 
 
@@ -89,24 +83,15 @@ def intervals(row_ts: Ints, trades: Trades) -> Intervals:
 class Rolling:
     """Sums over the trades of (t - h, t] of each row. NaN where there is no trade (C13)."""
 
-    buy_volume: Floats
-    sell_volume: Floats
+    volumes: Volumes
     trade_count: Ints
-
-    @property
-    def tfi(self) -> Floats:
-        """(B - S) / (B + S); NaN where nothing of known side traded."""
-        return imbalance(self.buy_volume, self.sell_volume)
 
 
 def rolling(row_ts: Ints, trades: Trades, horizon_us: int) -> Rolling:
     """Return the sums over the window of each row. All trades of exactly its time are in it."""
     windows = window_bounds(trades.ts_us, row_ts, horizon_us)
-    return Rolling(
-        buy_volume=rolling_sum(np.where(trades.sign > 0, trades.size, 0.0), windows),
-        sell_volume=rolling_sum(np.where(trades.sign < 0, trades.size, 0.0), windows),
-        trade_count=windows.row_counts,
-    )
+    count = windows.row_counts
+    return Rolling(_volumes(trades, windows.starts, windows.ends, count > 0), count)
 
 
 def price_impact_fit(row_ts: Ints, change: Floats, flow: Floats, window_us: int) -> Fit:
@@ -119,12 +104,33 @@ def price_impact_fit(row_ts: Ints, change: Floats, flow: Floats, window_us: int)
     return rolling_ols(change, flow, row_windows(row_ts, window_us))
 
 
-def imbalance(buy: Floats, sell: Floats) -> Floats:
-    """Return (B - S) / (B + S), NaN where both are 0."""
-    return ratio(buy - sell, buy + sell)
-
-
 def ratio(value: Floats, by: Floats) -> Floats:
     """Return a quotient, NaN where it is divided by 0."""
     quotient: Floats = np.divide(value, by, out=np.full(len(by), np.nan), where=by != 0)
     return quotient
+
+
+def _volumes(trades: Trades, starts: Ints, ends: Ints, is_defined: Flags) -> Volumes:
+    """Return sums over the trades at [start, end) of each row."""
+    size = fitting(trades.size.values)
+
+    def summed(values: Integers) -> Integers:
+        total = np.concatenate([np.zeros(1, size.dtype), np.cumsum(values)])
+        between: Integers = total[ends] - total[starts]
+        return between
+
+    def real(values: Integers) -> Floats:
+        return np.where(is_defined, trades.size.as_floats(values), np.nan)
+
+    buy, sell = summed(size * (trades.sign > 0)), summed(size * (trades.sign < 0))
+    return Volumes(
+        buy_volume=real(buy),
+        sell_volume=real(sell),
+        trade_volume=real(summed(size)),
+        signed_volume=real(buy - sell),
+        tfi=np.where(
+            is_defined,
+            ratio((buy - sell).astype(np.float64), (buy + sell).astype(np.float64)),
+            np.nan,
+        ),
+    )

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ticklake.microstructure.exact import STORED
+from ticklake.microstructure.exact import STORED, Scaled, scaled
 from ticklake.microstructure.windows import Floats, Ints
 
 Signs = npt.NDArray[np.int8]
@@ -32,7 +32,7 @@ class Trades:
     ts_us: Ints
     """Microseconds: of receipt where that is known, else of the event."""
     price: Floats
-    size: Floats
+    size: Scaled
     sign: Signs
     """+1 where the aggressor bought, -1 where it sold, 0 where that is unknown."""
 
@@ -42,7 +42,7 @@ class Trades:
 
 def in_order(rows: pa.Table) -> pa.Table:
     """Return rows by receive time where there is one; equal times keep the order they have."""
-    ts = _clock(rows)
+    ts = clock_us(rows)
     if not (ts[1:] < ts[:-1]).any():
         return rows
     return rows.take(pa.array(np.argsort(ts, kind="stable")))
@@ -51,9 +51,9 @@ def in_order(rows: pa.Table) -> pa.Table:
 def read_trades(rows: pa.Table) -> Trades:
     """Return rows that are `in_order` as arrays."""
     return Trades(
-        ts_us=_clock(rows),
+        ts_us=clock_us(rows),
         price=rows["price"].cast(pa.float64()).to_numpy(),
-        size=rows["size"].cast(pa.float64()).to_numpy(),
+        size=scaled(rows["size"]),
         sign=signs(rows),
     )
 
@@ -66,6 +66,7 @@ def signs(rows: pa.Table) -> Signs:
     return sign
 
 
-def _clock(rows: pa.Table) -> Ints:
+def clock_us(rows: pa.Table) -> Ints:
+    """Return the receive time of each row where there is one, else that of the event."""
     ts: Ints = pc.coalesce(rows["ts_capture"], rows["ts_event"]).cast(pa.int64()).to_numpy()
     return ts

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ticklake.microstructure.exact import Scaled
 from ticklake.microstructure.trade_flow import intervals, rolling
 from ticklake.microstructure.trades import Trades
 
@@ -26,7 +27,7 @@ def columns(trades: list[Trade]) -> Trades:
     return Trades(
         np.array(ts, np.int64),
         np.array(price, np.float64),
-        np.array(size, np.float64),
+        Scaled(np.array(size, np.int64), 1),
         np.array(sign, np.int8),
     )
 
@@ -54,23 +55,25 @@ def test_intervals_hold_the_trades_since_the_row_before(
     for number in range(len(rows)):
         mine = of_row(rows, trades, number)
         if mine is None:
-            assert math.isnan(found.buy_volume[number])
-            assert math.isnan(found.signed_volume[number])
+            assert math.isnan(found.volumes.buy_volume[number])
+            assert math.isnan(found.volumes.signed_volume[number])
             assert found.trade_count[number] == -1
             continue
-        buy = sum(size for _, _, size, sign in mine if sign > 0)
-        sell = sum(size for _, _, size, sign in mine if sign < 0)
-        volume = sum(size for _, _, size, _ in mine)
-        notional = sum(price * size for _, price, size, _ in mine)
-        roots = sum(sign * math.sqrt(price * size) for _, price, size, sign in mine)
-        assert found.buy_volume[number] == buy
-        assert found.sell_volume[number] == sell
-        assert found.trade_volume[number] == volume
-        assert found.notional[number] == notional
+        buy = sum(Fraction(size, 10) for _, _, size, sign in mine if sign > 0)
+        sell = sum(Fraction(size, 10) for _, _, size, sign in mine if sign < 0)
+        volume = sum(Fraction(size, 10) for _, _, size, _ in mine)
+        notional = sum(price * Fraction(size, 10) for _, price, size, _ in mine)
+        roots = sum(sign * math.sqrt(price * size / 10) for _, price, size, sign in mine)
+        assert found.volumes.buy_volume[number] == float(buy)
+        assert found.volumes.sell_volume[number] == float(sell)
+        assert found.volumes.trade_volume[number] == float(volume)
+        assert found.notional[number] == pytest.approx(float(notional), rel=1e-14)
         assert found.trade_count[number] == len(mine)
-        assert found.signed_volume[number] == buy - sell
-        assert plain(found.tfi[number]) == share(buy - sell, buy + sell)
-        assert plain(found.trade_vwap[number]) == share(notional, volume)
+        assert found.volumes.signed_volume[number] == float(buy - sell)
+        assert plain(found.volumes.tfi[number]) == share(buy - sell, buy + sell)
+        vwap = share(notional, volume)
+        found_vwap = plain(found.trade_vwap[number])
+        assert found_vwap == (vwap if vwap is None else pytest.approx(vwap, rel=1e-14))
         assert found.signed_root_notional[number] == pytest.approx(roots, rel=1e-12, abs=1e-12)
 
 
@@ -90,9 +93,9 @@ def test_rolling_values_are_over_the_raw_trades(
     found = rolling(np.array(rows, np.int64), columns(trades), horizon)
     for number, moment in enumerate(rows):
         mine = [trade for trade in trades if moment - horizon < trade[0] <= moment]
-        buy = sum(size for _, _, size, sign in mine if sign > 0)
-        sell = sum(size for _, _, size, sign in mine if sign < 0)
+        buy = sum(Fraction(size, 10) for _, _, size, sign in mine if sign > 0)
+        sell = sum(Fraction(size, 10) for _, _, size, sign in mine if sign < 0)
         assert found.trade_count[number] == len(mine)
-        assert plain(found.buy_volume[number]) == (buy if mine else None)
-        assert plain(found.sell_volume[number]) == (sell if mine else None)
-        assert plain(found.tfi[number]) == share(buy - sell, buy + sell)
+        assert plain(found.volumes.buy_volume[number]) == (float(buy) if mine else None)
+        assert plain(found.volumes.sell_volume[number]) == (float(sell) if mine else None)
+        assert plain(found.volumes.tfi[number]) == share(buy - sell, buy + sell)
