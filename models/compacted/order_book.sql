@@ -3,6 +3,7 @@
     materialized='lake',
     partition_by=['exchange', 'symbol', 'date'],
     order_by=['row_seq'],
+    keeps_order=true,
 ) }}
 
 {%- set update_key = 'exchange, symbol, date, ts_event, seq' %}

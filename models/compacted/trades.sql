@@ -3,6 +3,7 @@
     materialized='lake',
     partition_by=['exchange', 'symbol', 'date'],
     order_by=['trade_seq'],
+    keeps_order=true,
 ) }}
 
 {%- set trade_key = 'exchange, symbol, date, trade_id' %}

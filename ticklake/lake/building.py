@@ -314,7 +314,8 @@ class _Worker:
         self._check_contract(query)
         if len(units) == 1 and model.unit_by == model.partition_by:
             (unit,) = units
-            staged = self._write(f"from ({query}) where {self._guard(unit)}", 0)
+            source = f"from ({query}) where {self._guard(unit)}"
+            staged = self._write(source, 0, is_sorted=model.keeps_order)
             self._publish(unit, {unit.key: staged})
             return
         with self._materialized(query):
@@ -356,13 +357,21 @@ class _Worker:
             )
         self._columns = [name for name in wanted if name not in model.partition_by]
 
-    def _write(self, source: str, number: int) -> tuple[Path, int]:
-        """Write ordered rows to a staged file; return it with the number of rows."""
+    def _write(self, source: str, number: int, is_sorted: bool = False) -> tuple[Path, int]:
+        """Write ordered rows to a staged file; return it with the number of rows.
+
+        The rows of a batch have lost their order, so those of `keeps_order` are sorted after all.
+        They are written alike: the bytes do not depend on the batch.
+        """
+        order_by = self._model.order_by
         staged = self._folder / f"{number}.parquet"
         listed = ", ".join(f'"{name}"' for name in self._columns)
-        write = write_in_order if self._model.keeps_order else write_sorted
         rows = f"select {listed} {source}"
-        return staged, write(self._connection, rows, self._model.order_by, staged)
+        if not self._model.keeps_order:
+            return staged, write_sorted(self._connection, rows, order_by, staged)
+        if not is_sorted:
+            rows += f" order by {order_by[0]}"
+        return staged, write_in_order(self._connection, rows, order_by, staged)
 
     def _publish(self, unit: Unit, staged_files: Mapping[Key, tuple[Path, int]]) -> None:
         """Publish the partitions of a unit, then drop those it no longer has."""

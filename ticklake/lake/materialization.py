@@ -407,7 +407,7 @@ def _model(spec: Mapping[str, Any]) -> ModelSpec:
         time_column=config["time_column"],
         closed_by=config["closed_by"],
         keeps_order=config["keeps_order"],
-        one_unit_at_a_time=spec["language"] == "python" or config["keeps_order"],
+        one_unit_at_a_time=spec["language"] == "python",
     )
 
 
