@@ -109,7 +109,9 @@ REQUIRED: Final = {
     "funding_rates": ("ts_event", "funding_rate"),
     "klines": ("open_time", "open", "high", "low", "close", "volume"),
 }
-"""Columns that a table must have. All but the levels of a book need a value in every row, too."""
+"""Columns that a table must have."""
+_ONE_SIDED: Final = frozenset(("bids", "asks", "bid_price", "ask_price"))
+"""Of those, the columns that need no value in every row."""
 
 PARTITION: Final = {
     "exchange": ("exchange", "venue"),
@@ -178,6 +180,8 @@ class Plan:
     extra: Sequence[str]
     """Columns that have no place in the channel."""
     mapping: ColumnMapping
+    needed: Sequence[str]
+    """Columns of the channel without which a row is bad."""
 
     def read(self, table: pa.Table) -> Rows:
         """Convert some rows. The table has the columns that the plan was made for."""
@@ -191,8 +195,7 @@ class Plan:
             columns[item.name] = found.array
             if found.bad is not None:
                 judged.append((found.bad, *self._named(item.name, item.type)))
-            needed = item.name in REQUIRED[self.channel] and item.type != LEVELS
-            if needed and found.array.null_count:
+            if item.name in self.needed and found.array.null_count:
                 missing = found.array.is_null().to_numpy(zero_copy_only=False)
                 told = f"there is no {self.sources[item.name]!r} ({item.name})"
                 judged.append((missing, "MISSING_FIELD", told))
@@ -202,6 +205,8 @@ class Plan:
             if found.array.null_count:
                 missing = found.array.is_null().to_numpy(zero_copy_only=False)
                 judged.append((missing, "MISSING_FIELD", f"there is no {source!r} ({name})"))
+        if self.channel == "order_book" and "is_reset" not in columns:
+            columns["is_reset"] = pa.array(np.zeros(table.num_rows, bool))
         if self.extra:
             columns["extra"] = _as_json(table, self.extra)
         rows = pa.table(columns)
@@ -253,11 +258,13 @@ def make_plan(
     *,
     given: Sequence[str] = (),
     by_alias: bool = True,
+    ignored: Sequence[str] = (),
 ) -> Plan:
     """Return what to do with a table of these columns.
 
     `given` are the partition columns whose value is known, so no column is looked for. Without
-    `by_alias` only the mapping says what is what. Raises MissingColumnError.
+    `by_alias` only the mapping says what is what. `ignored` columns do not go to `extra`. Raises
+    MissingColumnError.
     """
     wanted = mapping.of_channel(channel)
     aliases = ALIASES[channel]
@@ -302,8 +309,9 @@ def make_plan(
     if missing:
         raise MissingColumnError(channel, missing, names)
     partition = {name: sources.pop(name) for name in PARTITION if name in sources}
-    extra = [name for name in names if name not in taken and name not in partition.values()]
-    return Plan(channel, sources, levels, partition, extra, mapping)
+    extra = [name for name in names if name not in {*taken, *partition.values(), *ignored}]
+    valued = [name for name in REQUIRED[channel] if name not in _ONE_SIDED]
+    return Plan(channel, sources, levels, partition, extra, mapping, valued)
 
 
 def deliver(

@@ -38,6 +38,13 @@ class Lines:
         line: bytes = self._lines[int(self.numbers[row]) - self.first]
         return line.rstrip(b"\r")
 
+    def where(self, chosen: npt.NDArray[np.bool_]) -> "Lines":
+        """Return some of the rows."""
+        if chosen.all():
+            return self
+        rows = self.table.filter(pa.array(chosen))
+        return Lines(rows, self.numbers[chosen], self.text, self.first)
+
     @cached_property
     def _lines(self) -> list[bytes]:
         return self.text.split(b"\n")

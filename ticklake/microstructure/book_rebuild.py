@@ -24,7 +24,7 @@ tell. Prices are told apart as doubles: exact up to 15 significant digits.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 from typing import Final
@@ -33,20 +33,26 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-Ids = npt.NDArray[np.int64]
+from ticklake.microstructure.book_sides import (
+    LEVELS,
+    Doubles,
+    Ids,
+    Side,
+    TopLevels,
+    offsets_of,
+)
+
 Times = npt.NDArray[np.datetime64]
-Doubles = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
-_LEVELS: Final = pa.list_(pa.struct([("price", pa.float64()), ("size", pa.float64())]))
 BOOK_ROWS: Final = pa.schema(
     [
         ("ts_event", pa.timestamp("us", tz="UTC")),
         ("ts_capture", pa.timestamp("us", tz="UTC")),
         ("seq", pa.int64()),
         ("is_reset", pa.bool_()),
-        ("bids", _LEVELS),
-        ("asks", _LEVELS),
+        ("bids", LEVELS),
+        ("asks", LEVELS),
     ]
 )
 
@@ -94,7 +100,7 @@ class Levels:
         """Return the levels of some events."""
         counts = np.diff(self.offsets)
         levels = np.repeat(kept, counts)
-        return Levels(_offsets(counts[kept]), self.price[levels], self.size[levels])
+        return Levels(offsets_of(counts[kept]), self.price[levels], self.size[levels])
 
     def then(self, other: "Levels") -> "Levels":
         """Return the levels of these events and some more."""
@@ -215,8 +221,8 @@ class BookRebuild:
         self._waiting: BookEvents | None = None  # a snapshot ahead of the differences
         self._has_book = False
         self._is_reset = False  # whether the next row is the first after a snapshot
-        self._bids = _Side()
-        self._asks = _Side()
+        self._bids = Side()
+        self._asks = Side()
         self._latest_interval = np.iinfo(np.int64).min
         self._held = BOOK_ROWS.empty_table()  # the last row, until its interval is over
 
@@ -296,7 +302,7 @@ class BookRebuild:
                 flags[0] = self._is_reset
                 self._is_reset = False
         shown, held = self._choose(diffs, np.concatenate(places), np.concatenate(resets))
-        bids, asks = _Top(), _Top()
+        bids, asks = TopLevels(), TopLevels()
         begin = 0
         for item, place in zip(stretches, places, strict=True):
             end = begin + len(place)
@@ -333,7 +339,7 @@ class BookRebuild:
         return is_last | resets, int(not resets[-1])
 
     def _apply(
-        self, diffs: BookEvents, item: _Stretch, shown: Ids, bids: "_Top", asks: "_Top"
+        self, diffs: BookEvents, item: _Stretch, shown: Ids, bids: TopLevels, asks: TopLevels
     ) -> None:
         """Apply a stretch and add the levels of each shown row to `bids` and `asks`."""
         if item.snapshot is not None:
@@ -349,105 +355,9 @@ class BookRebuild:
                     side.advance(row, sign * levels.price, levels.size, last - first, self._levels)
                 )
 
-    def _sides(self, events: BookEvents) -> Iterator[tuple["_Side", Levels, float]]:
+    def _sides(self, events: BookEvents) -> Iterator[tuple[Side, Levels, float]]:
         yield self._bids, events.bids, -1.0
         yield self._asks, events.asks, 1.0
-
-
-@dataclass(slots=True)
-class _Top:
-    """The best levels of successive rows: how many a row, their keys and sizes."""
-
-    counts: list[Ids] = field(default_factory=lambda: [np.zeros(0, np.int64)])
-    keys: list[Doubles] = field(default_factory=lambda: [np.zeros(0)])
-    sizes: list[Doubles] = field(default_factory=lambda: [np.zeros(0)])
-
-    def add(self, rows: tuple[Ids, Doubles, Doubles]) -> None:
-        counts, keys, sizes = rows
-        self.counts.append(counts)
-        self.keys.append(keys)
-        self.sizes.append(sizes)
-
-    def lists(self, sign: float) -> pa.Array:
-        price = pa.array(sign * np.concatenate(self.keys))
-        size = pa.array(np.concatenate(self.sizes))
-        offsets = pa.array(_offsets(np.concatenate(self.counts)).astype(np.int32))
-        levels = pa.StructArray.from_arrays([price, size], fields=list(_LEVELS.value_type))
-        return pa.ListArray.from_arrays(offsets, levels, type=_LEVELS)
-
-
-class _Side:
-    """The levels of one side by key, best (smallest) first: the price, negated for bids."""
-
-    def __init__(self) -> None:
-        self.keys: Doubles = np.zeros(0)
-        self.sizes: Doubles = np.zeros(0)
-
-    def load(self, keys: Doubles, sizes: Doubles) -> None:
-        """Replace all levels."""
-        self.keys, self.sizes = np.zeros(0), np.zeros(0)
-        self.advance(np.zeros(len(keys), np.int64), keys, sizes, 0, 1)
-
-    def advance(
-        self, row: Ids, keys: Doubles, sizes: Doubles, count: int, levels: int
-    ) -> tuple[Ids, Doubles, Doubles]:
-        """Apply some updates and return the best `levels` of each of `count` rows.
-
-        Update j, of the level `keys[j]`, is seen from row `row[j]` on, which never decreases.
-        Returns how many levels each row has, and the keys and sizes of all rows.
-        """
-        distinct, column = np.unique(keys, return_inverse=True)
-        top = self._top(row, distinct, column, sizes, count, levels)
-        final = np.zeros(len(distinct))
-        final[column] = sizes  # of several updates of a level the last one stays
-        place = np.searchsorted(self.keys, distinct)
-        is_known = np.append(self.keys, np.nan)[place] == distinct
-        self.sizes[place[is_known]] = final[is_known]
-        is_new = ~is_known & (final > 0)
-        self.keys = np.insert(self.keys, place[is_new], distinct[is_new])
-        self.sizes = np.insert(self.sizes, place[is_new], final[is_new])
-        there = self.sizes > 0
-        self.keys, self.sizes = self.keys[there], self.sizes[there]
-        return top
-
-    def _top(
-        self,
-        row: Ids,
-        distinct: Doubles,
-        column: Ids,
-        sizes: Doubles,
-        count: int,
-        levels: int,
-    ) -> tuple[Ids, Doubles, Doubles]:
-        if not count:
-            return np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
-        # The levels that no update removes are there in every row. Behind the last of the best
-        # `levels` of them no row has to look, so the table of rows and levels stays narrow.
-        removed = distinct[column[~(sizes > 0)]]
-        place = np.searchsorted(self.keys, removed)
-        place = place[np.append(self.keys, np.nan)[place] == removed]
-        stays = np.ones(len(self.keys), bool)
-        stays[place] = False
-        staying = np.flatnonzero(stays)[:levels]
-        horizon = self.keys[staying[-1]] if len(staying) == levels else np.inf
-        old = self.keys[: np.searchsorted(self.keys, horizon, "right")]
-        new = distinct[: np.searchsorted(distinct, horizon, "right")]
-        keys = np.union1d(old, new)
-        width = len(keys)
-        # Each cell says which size counts: that of the book (its column), or of the latest update
-        # (width + j). The later an update, the larger its number, so a running maximum fills in.
-        before = np.zeros(width)
-        before[np.searchsorted(keys, old)] = self.sizes[: len(old)]
-        updates = np.flatnonzero((column < len(new)) & (row < count))
-        latest = np.zeros((count + 1, width), np.int32)
-        latest[0] = np.arange(width)
-        columns = np.searchsorted(keys, new)[column[updates]]
-        latest[row[updates] + 1, columns] = width + updates
-        np.maximum.accumulate(latest, axis=0, out=latest)
-        size = np.concatenate((before, sizes))[latest[1:]]
-        is_level = size > 0
-        is_level &= np.cumsum(is_level, axis=1, dtype=np.int32) <= levels
-        return is_level.sum(axis=1), keys[np.nonzero(is_level)[1]], size[is_level]
 
 
 def _blocks(diffs: BookEvents, begin: int, end: int) -> list[int]:
@@ -458,7 +368,3 @@ def _blocks(diffs: BookEvents, begin: int, end: int) -> list[int]:
         enough = int(np.searchsorted(levels, levels[cuts[-1]] + _BLOCK_LEVELS))
         cuts.append(min(max(enough, cuts[-1] + 1), cuts[-1] + _BLOCK, end))
     return cuts
-
-
-def _offsets(counts: Ids) -> Ids:
-    return np.concatenate(([0], np.cumsum(counts)))
