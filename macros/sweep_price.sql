@@ -1,10 +1,10 @@
 {#
     The average price of taking `size` from a side, level by level; null where the levels we see do
-    not hold that much.
+    not hold that much. Ten levels of 0.1 hold 1, though their sum as floats is a little less.
 #}
 {% macro sweep_price(side, size, levels) -%}
     if(
-        {{ side }}_cum_depth_l{{ levels | last }} >= {{ size }},
+        {{ side }}_cum_depth_l{{ levels | last }} >= {{ size }} * (1 - 1e-12),
         (
             {% for level in levels -%}
                 {%- set before = side ~ '_cum_depth_l' ~ (level - 1) if level > 1 else '0' -%}
