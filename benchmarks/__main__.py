@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import building, capture, landing, merging, windows
+from benchmarks import bars, building, capture, landing, merging, windows
 
 BENCHMARKS = {
     "landing": landing.main,
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "merging": merging.main,
     "large": merging.large,
     "windows": windows.main,
+    "bars": bars.main,
 }
 
 for name in sys.argv[1:] or BENCHMARKS:
