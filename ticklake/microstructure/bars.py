@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ticklake.microstructure.compiled import compiled
-from ticklake.microstructure.exact import Integers, fitting
+from ticklake.microstructure.exact import LIMIT, Integers, fitting, largest
 
 Times = npt.NDArray[np.int64]
 Signs = npt.NDArray[np.int8]
@@ -124,13 +124,12 @@ def split_bars(trades: Trades, threshold: int) -> Bars:
     first = np.searchsorted(until, starts, side="right")
     beyond = until[last] - ends  # of the last trade, what is in later bars
 
-    def summed(values: Integers, per_size: Integers) -> Integers:
+    def summed(values: Integers, per_size: npt.NDArray[Any]) -> Integers:
         reached = np.cumsum(values)[last] - beyond * per_size[last]
         result: Integers = np.diff(reached, prepend=np.zeros(1, reached.dtype))
         return result
 
-    buy = (trades.sign > 0).astype(np.int64)
-    sell = (trades.sign < 0).astype(np.int64)
+    buy, sell = trades.sign > 0, trades.sign < 0
     notional = fitting(trades.notional)
     price = trades.price.astype(object) if notional.dtype == object else trades.price
     high, low = _extremes(trades.price, first, last)
@@ -152,11 +151,9 @@ def split_bars(trades: Trades, threshold: int) -> Bars:
 
 def _times(price: Integers, size: Integers) -> Integers:
     """Return the products of two columns: int64 where every one of them fits."""
-    if object not in (price.dtype, size.dtype) and len(price):
-        largest = float(np.abs(price).max()) * float(np.abs(size).max())
-        if largest < 1 << 62:
-            product: Integers = price * size
-            return product
+    if object not in (price.dtype, size.dtype) and largest(price) * largest(size) < LIMIT:
+        product: Integers = price * size
+        return product
     wide: Integers = price.astype(object) * size.astype(object)
     return wide
 

@@ -99,11 +99,16 @@ def scaled_up(values: Integers, decimals: int, wanted: int) -> Scaled:
 
 def fitting(values: Integers, factor: int = 1) -> Integers:
     """Return numbers so that their sum times `factor` cannot overflow: int64 or Python integers."""
-    if values.dtype == object:
+    if values.dtype == object or largest(values) * len(values) * factor < LIMIT:
         return values
     # As floats the sum is off by far less than the margin between LIMIT and what overflows.
     total = float(np.abs(values.astype(np.float64)).sum()) * factor
     return values if total < LIMIT else values.astype(object)
+
+
+def largest(values: Integers) -> int:
+    """Return the largest absolute value, 0 where there is none."""
+    return max(int(values.max()), -int(values.min())) if len(values) else 0
 
 
 def to_decimal(values: Integers, decimals: int, kind: pa.Decimal128Type = STORED) -> pa.Array:
