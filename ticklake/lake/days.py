@@ -28,11 +28,18 @@ def end_of_day_before(
 ) -> pa.Table | None:
     """Return the last `seconds` of the date before, and at least the one row before that.
 
-    More rows may come where the clock does not rise with `row_seq`. None where there is no row.
+    They are counted back from midnight, or from the unit's first row where that was received before
+    midnight. More rows may come where the clock does not rise with `row_seq`. None where there is
+    no row.
     """
-    young = f"{CLOCK} >= {MIDNIGHT} - to_seconds({seconds})"
+    start = f"least({MIDNIGHT}, min({CLOCK}) filter (date = getvariable('unit_date')))"
+    (moment,) = rows.aggregate(start).fetchone() or (None,)
+    since = f"timestamptz '{moment}' - to_seconds({seconds})"
+    young = f"{CLOCK} >= {since}"
+    # Of equal times the last by seq is the one before, no seq before any.
+    last = f"max_by(row_seq, ({CLOCK}, seq is not null, coalesce(seq, 0), row_seq))"
     first = rows.filter("date < getvariable('unit_date')").aggregate(
-        f"least(min(row_seq) filter ({young}), max_by(row_seq, {CLOCK}) filter (not ({young})))"
+        f"least(min(row_seq) filter ({young}), {last} filter (not ({young})))"
     )
     (row_seq,) = first.fetchone() or (None,)
     if row_seq is None:

@@ -57,12 +57,12 @@ def write_in_order(
     ) as writer:
         for table in _row_groups(reader):
             numbers = table[column].to_numpy()
-            steps = np.diff(numbers, prepend=numbers[:1] - 1 if last is None else [last])
-            if not (steps > 0).all():
+            before = numbers if last is None else np.concatenate([[last], numbers])
+            if (falls := np.flatnonzero(np.diff(before) <= 0)).size:
                 raise LakeError(
-                    f"rows do not come by {column}: after {numbers[np.argmax(steps <= 0) - 1]} "
-                    f"comes {numbers[np.argmax(steps <= 0)]}. Return them in that order, or leave "
-                    "keeps_order out of the model's config."
+                    f"rows do not come by {column}: after {before[falls[0]]} comes "
+                    f"{before[falls[0] + 1]}. Return them in that order, or leave keeps_order out "
+                    "of the model's config."
                 )
             last = int(numbers[-1])
             row_count += len(numbers)
@@ -71,16 +71,20 @@ def write_in_order(
 
 
 def _row_groups(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
-    """Cut batches, which may have any size, into tables of ROW_GROUP rows and a last one."""
+    """Cut batches, which may have any size, into tables of ROW_GROUP rows and a last one.
+
+    Each is one piece: the writer begins a page where a piece ends.
+    """
     waiting: list[pa.RecordBatch] = []
     count = 0
     for batch in reader:
         while count + len(batch) >= ROW_GROUP:
             cut = ROW_GROUP - count
-            yield pa.Table.from_batches([*waiting, batch.slice(0, cut)], reader.schema)
+            pieces = [*waiting, batch.slice(0, cut)]
+            yield pa.Table.from_batches(pieces, reader.schema).combine_chunks()
             waiting, count, batch = [], 0, batch.slice(cut)
         if len(batch):
             waiting.append(batch)
             count += len(batch)
     if waiting:
-        yield pa.Table.from_batches(waiting, reader.schema)
+        yield pa.Table.from_batches(waiting, reader.schema).combine_chunks()
