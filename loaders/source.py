@@ -38,7 +38,7 @@ class Source(Protocol):
         ...
 
     def listing(self, folder: str) -> list[str]:
-        """Return the paths of the objects in a folder. Raises LakeError where it cannot."""
+        """Return the paths of all objects below a folder. Raises LakeError where it cannot."""
         ...
 
 
@@ -82,7 +82,7 @@ class LocalSource:
         root = Path(self.location)
         return sorted(
             file.relative_to(root).as_posix()
-            for file in (root / folder).glob("*")
+            for file in (root / folder).rglob("*")
             if file.is_file()
         )
 

@@ -7,6 +7,7 @@ from ticklake.commands.land.capture import capture
 from ticklake.commands.land.csv import csv
 from ticklake.commands.land.hyperliquid import hyperliquid
 from ticklake.commands.land.hyperliquid_market import hyperliquid_market
+from ticklake.commands.land.spool import spool
 from ticklake.commands.land.tardis import tardis
 
 
@@ -19,5 +20,5 @@ def land() -> None:
     """
 
 
-for command in (binance, capture, csv, hyperliquid, hyperliquid_market, tardis):
+for command in (binance, capture, csv, hyperliquid, hyperliquid_market, spool, tardis):
     land.add_command(command)

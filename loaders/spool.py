@@ -1,0 +1,165 @@
+"""Parquet segments that other collectors spool, in two layouts:
+
+    <root>/ccxt/trades/segment_20250101T000000_20250101T010000.parquet
+    <root>/exchange=binance/stream=bbo/symbol=btcusdt/2026-02-03_14-30-00.parquet
+
+What is not in the path (`name=value` folders, the last other folder is the stream) has to be in
+columns. Columns are found by their names, as in CSV files, or by a mapping.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from loaders.landing import Item, Request, opened
+from loaders.mapping import ColumnMapping
+from loaders.source import Source, SourceObject
+from ticklake.lake.errors import LakeError
+
+if TYPE_CHECKING:
+    from loaders.worker import Sink
+
+LOADER: Final = "spool"
+STREAMS: Final = {
+    **dict.fromkeys(("trade", "trades", "aggtrade", "aggtrades"), "trades"),
+    **dict.fromkeys(("book", "orderbook", "depth", "l2", "l2book"), "order_book"),
+    **dict.fromkeys(("ticker", "tickers", "bbo", "quote", "quotes", "bookticker"), "tickers"),
+    **dict.fromkeys(("mark", "marks", "markprice", "markprices"), "mark_prices"),
+    **dict.fromkeys(("funding", "fundingrate", "fundingrates"), "funding_rates"),
+    **dict.fromkeys(("kline", "klines", "ohlcv", "candles"), "klines"),
+}
+"""The channel of a stream, by its name in lower case without `_`, `-` and digits at its end."""
+_GIVEN: Final = ("exchange", "symbol", "interval")
+
+
+def spool_request(
+    root: str,
+    location: str,
+    mapping: ColumnMapping,
+    symbols: Sequence[str] | None = None,
+    workers: int = 1,
+    force: bool = False,
+) -> Request:
+    """Return the request for all segments below a location.
+
+    Raises LakeError where there is none, or a stream whose channel nobody knows.
+    """
+    paths = [path for path in opened(location).listing("") if _is_segment(path)]
+    if not paths:
+        raise LakeError(f"There is no .parquet file below {location}.")
+    streams = {path: _stream(path) for path in paths}
+    known = dict(mapping.streams)
+    channels = {name: known.get(name) or STREAMS.get(_plain(name)) for name in streams.values()}
+    strange = sorted(name for name, channel in channels.items() if channel is None)
+    if strange:
+        raise LakeError(
+            f"Nobody knows what the streams {', '.join(map(repr, strange))} below {location} are. "
+            'Say it in a file of --config: {"streams": {"' + strange[0] + '": "trades"}}.'
+        )
+    items = [
+        Item(location, path, _name(location, path), _parser(path, channels[stream], mapping))
+        for path, stream in streams.items()
+    ]
+    return Request(root, LOADER, items, symbols, workers, force, f"ticklake land spool {location}")
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolParser:
+    """Reads a segment, row group by row group."""
+
+    channel: str
+    given: tuple[tuple[str, str], ...]
+    """What the path says of exchange, symbol and interval."""
+    mapping: ColumnMapping
+
+    def parse(self, source: Source, found: SourceObject, sink: "Sink") -> None:
+        """Read a segment. Raises BrokenObjectError."""
+        import shutil
+        import tempfile
+
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        from loaders.columns import MissingColumnError, deliver, make_plan
+        from loaders.decode import BrokenObjectError
+
+        given = dict(self.given)
+        with tempfile.TemporaryFile() as file:
+            with source.open(found.path) as stream:
+                shutil.copyfileobj(stream, file, 1 << 20)
+            file.seek(0)
+            try:
+                parquet = pq.ParquetFile(file)
+            except (pa.ArrowInvalid, OSError) as error:
+                raise BrokenObjectError("NOT_PARQUET", f"it cannot be opened: {error}") from None
+            names = parquet.schema_arrow.names
+            try:
+                plan = make_plan(self.channel, names, self.mapping, given=list(given))
+            except MissingColumnError as error:
+                raise BrokenObjectError("MISSING_COLUMN", str(error)) from None
+            first = 0
+            for number in range(parquet.num_row_groups):
+                try:
+                    table = parquet.read_row_group(number)
+                except (pa.ArrowInvalid, OSError) as error:
+                    raise BrokenObjectError(
+                        "PARQUET_CORRUPT", f"row group {number} cannot be read: {error}"
+                    ) from None
+                table = self._spelled(table, plan.partition.get("symbol"))
+                deliver(plan, table, sink, given, _described(table, first))
+                first += table.num_rows
+
+    def _spelled(self, table: Any, column: str | None) -> Any:
+        """Return rows with the symbols of a column in the case that the mapping asks for."""
+        import pyarrow.compute as pc
+
+        if column is None or self.mapping.symbol_case is None:
+            return table
+        turn = pc.utf8_upper if self.mapping.symbol_case == "upper" else pc.utf8_lower
+        place = table.column_names.index(column)
+        return table.set_column(place, column, turn(table[column].cast("string")))
+
+
+def _described(table: Any, first: int) -> Any:
+    """Return what says where a row was, and what it held."""
+
+    def describe(row: int) -> dict[str, Any]:
+        (content,) = table.slice(row, 1).to_pylist()
+        return {"row": first + row, "content": {name: str(v) for name, v in content.items()}}
+
+    return describe
+
+
+def _parser(path: str, channel: str | None, mapping: ColumnMapping) -> SpoolParser:
+    assert channel is not None, "streams without a channel are refused before"
+    folders = dict(part.split("=", 1) for part in path.split("/")[:-1] if "=" in part)
+    given = {name: folders[name] for name in _GIVEN if name in folders}
+    if "symbol" in given:
+        given["symbol"] = mapping.spelled(given["symbol"])
+    return SpoolParser(channel, tuple(given.items()), mapping)
+
+
+def _stream(path: str) -> str:
+    """Return the stream that a segment is of."""
+    parts = path.split("/")[:-1]
+    named = dict(part.split("=", 1) for part in parts if "=" in part)
+    plain = [part for part in parts if "=" not in part]
+    return named.get("stream") or named.get("channel") or (plain[-1] if plain else "")
+
+
+def _plain(stream: str) -> str:
+    return re.sub(r"[\W_]|\d+$", "", stream.lower())
+
+
+def _is_segment(path: str) -> bool:
+    """Return whether a file is whole: collectors hide those that they still write."""
+    return path.endswith(".parquet") and not any(
+        part.startswith((".", "_")) for part in path.split("/")
+    )
+
+
+def _name(location: str, path: str) -> str:
+    from loaders.csv_files import file_name
+
+    return file_name(f"{opened(location).location}/{path}")
