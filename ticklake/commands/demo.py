@@ -27,6 +27,10 @@ LANDINGS: Final = (
     f"{FUTURES} --data fundingRate --symbols BTCUSDT,ETHUSDT",
     f"{SPOT} --data aggTrades --symbols BTCUSDT",
     f"{SPOT} --data klines --symbols BTCUSDT",
+    f"hyperliquid-market --channel order_book --source {SAMPLE} {DAYS}",
+    f"hyperliquid-market --channel asset_ctxs --source {SAMPLE} {DAYS}",
+    f"tardis {SAMPLE}/tardis",
+    f"spool {SAMPLE}/spool",
     f"csv --channel trades --exchange coinbase --symbol BTC-USD {SAMPLE}/csv/*.csv",
 )
 QUERIES: Final = Path("analyses/first_queries")
