@@ -26,7 +26,7 @@ from tests.integration.test_end_to_end import Operator
 S = 1_000_000
 DAYS = ("2024-01-02", "2024-01-03")
 LEVELS, BANDS, SWEEPS = 10, (5, 10, 25, 50, 100), (1, 10)
-FEATURED = ("book_features", "order_flow", "trade_flow", "basis")
+FEATURED = ("book_features", "order_flow", "trade_flow", "basis", "trade_quality")
 Level = tuple[float | None, float | None]
 Values = dict[str, Any]
 
@@ -292,12 +292,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Operator, Operator,
         if number:
             first = market.books[DAYS[0]]
             land(raw, "order_book", DAYS[0], "b", first[-len(range(0, len(first), 9)) :])
-        steps.run("dbt", "run", "--select", "+features")
+        steps.run("dbt", "run", "--select", "+features", "trade_quality")
     again = folder / "again"
     shutil.copytree(raw / "raw", again / "at_once/raw")
     at_once = Operator(str(again / "at_once"), {}, again)
     at_once.env["DBT_TARGET_PATH"] = steps.env["DBT_TARGET_PATH"]
-    at_once.run("dbt", "run", "--select", "+features")
+    at_once.run("dbt", "run", "--select", "+features", "trade_quality")
     at_once.run("dbt", "test", "--select", *FEATURED)
     return steps, at_once, market
 

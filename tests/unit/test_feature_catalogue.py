@@ -7,12 +7,13 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-KEYS = {"exchange", "symbol", "date", "row_seq", "ts_event"}
+KEYS = {"exchange", "symbol", "date", "row_seq", "trade_seq", "ts_event", "side", "price", "size"}
 TABLES = {
     "book_features": "models",
     "order_flow": "python_models",
     "trade_flow": "python_models",
     "basis": "models",
+    "trade_quality": "python_models",
 }
 
 

@@ -20,16 +20,20 @@ from ticklake.microstructure.windows import Floats, Ints
 MAX_GAP_US: Final = 300_000_000
 
 
-def mid_before(trade_ts: Ints, row_ts: Ints, mid: Floats, max_gap_us: int = MAX_GAP_US) -> Floats:
-    """Return the mid of the last valid row strictly before each trade.
+def quote_before(
+    trade_ts: Ints, row_ts: Ints, mid: Floats, max_gap_us: int = MAX_GAP_US
+) -> tuple[Floats, Ints]:
+    """Return the mid of the last valid row strictly before each trade, and its age.
 
-    `mid` is NaN on rows that are not valid. NaN where there is no such row, or none that is at most
-    `max_gap_us` old. Ints in microseconds, rows in order.
+    `mid` is NaN on rows that are not valid. NaN and -1 where there is no such row, or none that is
+    at most `max_gap_us` old. Ints in microseconds, rows in order.
     """
     valid = ~np.isnan(mid)
     times, mids = row_ts[valid], mid[valid]
     last = np.searchsorted(times, trade_ts, side="left") - 1
-    return _taken(mids, last, (last >= 0) & (trade_ts - _at(times, last) <= max_gap_us))
+    age = trade_ts - _at(times, last)
+    is_known = (last >= 0) & (age <= max_gap_us)
+    return _taken(mids, last, is_known), np.where(is_known, age, -1)
 
 
 def mid_after(

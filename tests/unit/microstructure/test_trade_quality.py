@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from ticklake.microstructure.trade_quality import (
     effective_spread,
     mid_after,
-    mid_before,
     price_impact,
+    quote_before,
     realized_spread,
 )
 
@@ -22,11 +22,11 @@ books = st.lists(
 instants = st.lists(st.integers(0, 80), max_size=12).map(sorted)
 
 
-def before(rows: list[tuple[int, float | None]], moment: int) -> float | None:
+def before(rows: list[tuple[int, float | None]], moment: int) -> tuple[int, float] | None:
     valid = [(ts, mid) for ts, mid in rows if mid is not None and ts < moment]
     if not valid or moment - valid[-1][0] > GAP:
         return None
-    return valid[-1][1]
+    return valid[-1]
 
 
 def after(rows: list[tuple[int, float | None]], moment: int) -> float | None:
@@ -49,8 +49,14 @@ def plain(values: np.ndarray) -> list[float | None]:
 def test_the_mid_before_is_strictly_before_and_not_too_old(
     rows: list[tuple[int, float | None]], trades: list[int]
 ) -> None:
-    found = mid_before(np.array(trades, np.int64), *columns(rows), max_gap_us=GAP)
-    assert plain(found) == [before(rows, trade) for trade in trades]
+    found, age = quote_before(np.array(trades, np.int64), *columns(rows), max_gap_us=GAP)
+    quotes = [before(rows, trade) for trade in trades]
+    assert plain(found) == [None if quote is None else quote[1] for quote in quotes]
+    wanted = [
+        -1 if quote is None else trade - quote[0]
+        for trade, quote in zip(trades, quotes, strict=True)
+    ]
+    assert age.tolist() == wanted
 
 
 @given(books, instants, st.integers(0, 20))
