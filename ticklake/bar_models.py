@@ -8,10 +8,12 @@ import datetime
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import groupby, pairwise
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from duckdb import DuckDBPyRelation
 
 from ticklake.microstructure import bar_tables, bucket_tables
@@ -20,7 +22,7 @@ from ticklake.microstructure.exact import Scaled
 from ticklake.microstructure.thresholds import Thresholds, Totals, default_threshold
 
 REAL: Final = "price > 0 and size > 0"
-COLUMNS: Final = "trade_seq, ts_event, ts_capture, price, size, side"
+COLUMNS: Final = ("trade_seq", "ts_event", "ts_capture", "price", "size", "side")
 TOTALS: Final = """
     exchange, symbol, date, date = getvariable('unit_date') as is_today,
     count(*) as trade_count, sum(size) as volume,
@@ -37,7 +39,17 @@ class Listing:
     exchange: str
     symbol: str
     today: datetime.date
-    yesterday: tuple[datetime.date, Totals] | None
+    yesterday: Totals | None
+
+    def limits(
+        self, chosen: Thresholds, name: str, kind: BarType, bars_per_day: int
+    ) -> Sequence[Decimal]:
+        """Return the thresholds of a type: those chosen, else one by the day before, if any."""
+        found = chosen.of(self.exchange, self.symbol, name)
+        if found or self.yesterday is None:
+            return found
+        default = default_threshold(kind, self.yesterday, bars_per_day)
+        return [] if default is None else [default]
 
 
 def threshold_bars(
@@ -50,16 +62,22 @@ def threshold_bars(
     chosen = _chosen(thresholds)
 
     def batches() -> Iterator[pa.RecordBatch]:
-        for listing in _listings(trades):
-            wanted = [
-                (name, threshold)
-                for name in bar_types
-                for threshold in _limits(chosen, listing, name, BAR_TYPES[name], bars_per_day)
-            ]
-            if wanted:
-                day = _day(trades, listing, listing.today)
-                for name, threshold in wanted:
-                    yield from bar_tables.threshold_bars(day, name, threshold).to_batches()
+        wanted = {
+            listing: limits
+            for listing in _listings(trades)
+            if (
+                limits := [
+                    (name, threshold)
+                    for name in bar_types
+                    for threshold in listing.limits(chosen, name, BAR_TYPES[name], bars_per_day)
+                ]
+            )
+        }
+        today = trades.filter("date = getvariable('unit_date')")
+        for listing, day in _days(today, list(wanted)):
+            for name, threshold in wanted[listing]:
+                yield from bar_tables.threshold_bars(day, name, threshold).to_batches()
+            del day  # else it would still be there while the next is read
 
     return pa.RecordBatchReader.from_batches(bar_tables.SCHEMA, batches())
 
@@ -71,14 +89,23 @@ def vpin_buckets(
     chosen = _chosen(thresholds)
 
     def batches() -> Iterator[pa.RecordBatch]:
-        for listing in _listings(trades):
-            limits = _limits(chosen, listing, "vpin", BarType("volume"), bars_per_day)
-            if limits:
-                earlier = _earlier(trades, listing, limits, window)
-                day = _day(trades, listing, listing.today)
-                for threshold, before in zip(limits, earlier, strict=True):
-                    table = bucket_tables.bucket_table(day, threshold, before, window)
-                    yield from table.to_batches()
+        wanted = {
+            listing: limits
+            for listing in _listings(trades)
+            if (limits := listing.limits(chosen, "vpin", BarType("volume"), bars_per_day))
+        }
+        earlier: dict[tuple[Listing, Decimal], Scaled] = {}
+        nothing = Scaled(np.zeros(0, np.int64), 0)
+        for listing, day in _days(trades, list(wanted)):
+            for threshold in wanted[listing]:
+                key = listing, threshold
+                if day.date != listing.today:
+                    earlier[key] = bucket_tables.last_imbalances(day, threshold, window)
+                    continue
+                before = earlier.pop(key, nothing)
+                table = bucket_tables.bucket_table(day, threshold, before, window)
+                yield from table.to_batches()
+            del day
 
     return pa.RecordBatchReader.from_batches(bucket_tables.SCHEMA, batches())
 
@@ -91,9 +118,7 @@ def _listings(trades: DuckDBPyRelation) -> list[Listing]:
     """Return the symbols that traded on the day, in order."""
     rows = trades.filter(REAL).aggregate(TOTALS, "exchange, symbol, date").fetchall()
     yesterday = {
-        symbol: (date, Totals(*totals))
-        for _, symbol, date, is_today, *totals in rows
-        if not is_today
+        symbol: Totals(*totals) for _, symbol, _, is_today, *totals in rows if not is_today
     }
     return [
         Listing(exchange, symbol, date, yesterday.get(symbol))
@@ -102,29 +127,36 @@ def _listings(trades: DuckDBPyRelation) -> list[Listing]:
     ]
 
 
-def _limits(
-    chosen: Thresholds, listing: Listing, name: str, kind: BarType, bars_per_day: int
-) -> Sequence[Decimal]:
-    found = chosen.of(listing.exchange, listing.symbol, name)
-    if found or listing.yesterday is None:
-        return found
-    default = default_threshold(kind, listing.yesterday[1], bars_per_day)
-    return [] if default is None else [default]
+def _days(trades: DuckDBPyRelation, listings: Sequence[Listing]) -> Iterator[tuple[Listing, Day]]:
+    """Yield the trades of some symbols, those of a day before that day's.
+
+    The files of a unit are read in the order of their partitions, and a file is in the order of
+    trade_seq. Raises ValueError where that is not so.
+    """
+    if not listings:
+        return
+    by_symbol = {listing.symbol: listing for listing in listings}
+    names = ", ".join("'" + symbol.replace("'", "''") + "'" for symbol in by_symbol)
+    rows = trades.filter(f"symbol in ({names})").project(f"symbol, date, {', '.join(COLUMNS)}")
+    last = ("", datetime.date.min)
+    for key, pieces in groupby(_pieces(rows.to_arrow_reader(BATCH_ROWS)), lambda item: item[0]):
+        if key <= last:
+            raise ValueError(f"the trades of {key} come after those of {last}")
+        last = key
+        symbol, date = key
+        batches = (batch for _, batch in pieces)
+        yield by_symbol[symbol], read_day(by_symbol[symbol].exchange, symbol, date, batches)
 
 
-def _day(trades: DuckDBPyRelation, listing: Listing, date: datetime.date) -> Day:
-    # A file is in the order of trade_seq and so is what DuckDB reads of it: `read_day` makes sure.
-    symbol = listing.symbol.replace("'", "''")
-    rows = trades.filter(f"symbol = '{symbol}' and date = '{date}'").project(COLUMNS)
-    return read_day(listing.exchange, listing.symbol, date, rows.to_arrow_reader(BATCH_ROWS))
-
-
-def _earlier(
-    trades: DuckDBPyRelation, listing: Listing, limits: Sequence[Decimal], window: int
-) -> list[Scaled]:
-    """Return yesterday's last imbalances at each threshold."""
-    if listing.yesterday is None:
-        return [Scaled(np.zeros(0, np.int64), 0)] * len(limits)
-    date, _ = listing.yesterday
-    day = _day(trades, listing, date)
-    return [bucket_tables.last_imbalances(day, threshold, window) for threshold in limits]
+def _pieces(
+    reader: pa.RecordBatchReader,
+) -> Iterator[tuple[tuple[str, datetime.date], pa.RecordBatch]]:
+    """Cut batches where the symbol or the date changes."""
+    for batch in filter(len, reader):
+        changes = pc.or_(
+            *(pc.not_equal(batch[name][1:], batch[name][:-1]) for name in ("symbol", "date"))
+        )
+        cuts = [0, *(np.flatnonzero(changes) + 1).tolist(), batch.num_rows]
+        for begin, end in pairwise(cuts):
+            key = batch["symbol"][begin].as_py(), batch["date"][begin].as_py()
+            yield key, batch.slice(begin, end - begin).select(COLUMNS)
