@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import bars, building, capture, landing, merging, windows
+from benchmarks import bars, building, capture, features, landing, merging, windows
 
 BENCHMARKS = {
     "landing": landing.main,
@@ -11,6 +11,7 @@ BENCHMARKS = {
     "compaction": building.compaction,
     "merging": merging.main,
     "large": merging.large,
+    "features": features.main,
     "windows": windows.main,
     "bars": bars.main,
 }

@@ -1,0 +1,184 @@
+"""Features of a busy day: a million book rows and half a million trades of one symbol.
+
+python -m benchmarks features
+"""
+
+import shutil
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.building import run_dbt
+from benchmarks.measure import HEADER, measure
+
+ROWS, TRADES = 1_000_000, 500_000
+SLICE = 2_000
+BEGIN = datetime(2025, 8, 1, tzinfo=UTC)
+MODELS = ("book_features", "order_flow", "trade_flow")
+PLACE = "exchange=binance-futures/symbol=BTCUSDT/date=2025-08-01"
+
+
+def main() -> None:
+    """Measure the models, what reading and writing alone take, and two other ways."""
+    with tempfile.TemporaryDirectory(prefix="ticklake-bench-") as folder:
+        root = Path(folder)
+        write_day(root / "lake")
+        run_dbt(root, "run", "--select", "order_book", "trades")
+        run_dbt(root, "run", "--select", *MODELS)  # compiles the kernels
+        shutil.rmtree(root / "lake/featured")
+        parse = run_dbt(root, "parse")
+        ours = run_dbt(root, "run", "--select", *MODELS)
+        floor = measure([sys.executable, "-m", "benchmarks.features", "floor", str(root / "lake")])
+        usual = measure([sys.executable, "-m", "benchmarks.features", "polars", str(root / "lake")])
+        slow = measure([sys.executable, "-m", "benchmarks.features", "rows", str(root / "lake")])
+        columns = sum(
+            len(pq.read_schema(root / f"lake/featured/{model}/{PLACE}/data.parquet"))
+            for model in MODELS
+        )
+    print(f"\n{columns} feature columns of {ROWS:,} book rows and {TRADES:,} trades\n{HEADER}")
+    print(ours.row(f"dbt run --select {' '.join(MODELS)}"))
+    print(parse.row("of which dbt itself (dbt parse)"))
+    print(floor.row("reading the input, writing the same columns"))
+    print(usual.row("Polars, 47 columns of one snapshot"))
+    print(slow.row(f"row by row, 26 columns of {SLICE:,} rows"))
+    seconds = ours.wall - parse.wall
+    inside = {line.split()[0]: float(line.split()[1]) for line in _lines(floor, usual, slow)}
+    print(f"{seconds:.1f} s without dbt's start, {seconds / inside['floor']:.2f} times the floor")
+    rate = columns * ROWS / seconds
+    polars_rate = 47 * ROWS / inside["polars"]
+    rows_rate = 26 * SLICE / inside["rows"]
+    print(
+        f"{rate / 1e6:.0f}M values a second: {rate / polars_rate:.1f} times Polars, "
+        f"{rate / rows_rate:.0f} times row by row"
+    )
+
+
+def _lines(*costs: object) -> list[str]:
+    """Return what each way said of its own work, without the start of Python."""
+    return [str(cost.output).strip().splitlines()[-1] for cost in costs]
+
+
+def write_day(lake: Path) -> None:
+    """Write the raw segments of a day."""
+    from ticklake.sample.feeds import Period
+    from ticklake.sample.listings import BTC_PERP
+    from ticklake.sample.raw_tables import raw_hours
+
+    period = Period(int(BEGIN.timestamp()) * 10**6, 1, 1)
+    left = TRADES
+    for hour, (books, trades) in enumerate(raw_hours(BTC_PERP, period, ROWS // 24 + 1)):
+        kept = trades.slice(0, left // (24 - hour))
+        left -= len(kept)
+        for channel, table in (("order_book", books), ("trades", kept)):
+            path = lake / f"raw/{channel}/{PLACE}"
+            path.mkdir(parents=True, exist_ok=True)
+            pq.write_table(table, path / f"hour-{hour:02d}.parquet", compression="zstd")
+
+
+def floor(lake: Path) -> None:
+    """Read the input and write the columns of the output, which are in memory already."""
+    outputs = {
+        model: pq.read_table(lake / f"featured/{model}/{PLACE}/data.parquet", partitioning=None)
+        for model in MODELS
+    }
+    began = time.perf_counter()
+    for table in ("order_book", "trades"):
+        pq.read_table(lake / f"compacted/{table}/{PLACE}/data.parquet", partitioning=None)
+    for model, table in outputs.items():
+        pq.write_table(
+            table,
+            lake / f"floor-{model}.parquet",
+            compression="zstd",
+            compression_level=1,
+            row_group_size=122_880,
+            use_dictionary=[item.name for item in table.schema if pa.types.is_string(item.type)],
+        )
+    print("floor", time.perf_counter() - began)
+
+
+def structural(lake: Path) -> None:
+    """Compute what one snapshot says with Polars expressions, and write it."""
+    began = time.perf_counter()
+    book = pl.scan_parquet(lake / f"compacted/order_book/{PLACE}/data.parquet")
+    mid = (pl.col("bid_price_1") + pl.col("ask_price_1")) / 2
+    spread = pl.col("ask_price_1") - pl.col("bid_price_1")
+    depth = {
+        (side, level): pl.sum_horizontal(f"{side}_size_{m}" for m in range(1, level + 1))
+        for side in ("bid", "ask")
+        for level in range(1, 11)
+    }
+    held = pl.col("bid_size_1") + pl.col("ask_size_1")
+    micro = (
+        pl.col("bid_price_1") * pl.col("ask_size_1") + pl.col("ask_price_1") * pl.col("bid_size_1")
+    ) / held
+    bands = {
+        f"{side}_depth_{bps}bps": pl.sum_horizontal(
+            pl.when((pl.col(f"{side}_price_{m}") - mid).abs() / mid <= bps * 1e-4)
+            .then(pl.col(f"{side}_size_{m}"))
+            .otherwise(0.0)
+            for m in range(1, 11)
+        )
+        for side in ("bid", "ask")
+        for bps in (5, 10, 25, 50, 100)
+    }
+    book.select(
+        mid=mid,
+        spread=spread,
+        relative_spread=spread / mid,
+        spread_bps=1e4 * spread / mid,
+        microprice=micro,
+        micro_minus_mid=micro - mid,
+        total_depth=depth["bid", 10] + depth["ask", 10],
+        **{f"{side}_cum_depth_l{level}": total for (side, level), total in depth.items()},
+        **{
+            f"imbalance_l{level}": (depth["bid", level] - depth["ask", level])
+            / (depth["bid", level] + depth["ask", level])
+            for level in range(1, 11)
+        },
+        **bands,
+    ).collect().write_parquet(lake / "polars.parquet", compression="zstd", compression_level=1)
+    print("polars", time.perf_counter() - began)
+
+
+def row_by_row(lake: Path) -> None:
+    """Compute a few windows the way the first version of such a script does."""
+    book = pq.read_table(lake / f"compacted/order_book/{PLACE}/data.parquet", partitioning=None)
+    rows = book.slice(len(book) // 2, SLICE).to_pylist()
+    began = time.perf_counter()
+    seen: list[tuple[float, float, float]] = []
+    previous = None
+    for row in rows:
+        if row["book_state"] not in ("ok", "locked"):
+            continue
+        bid, ask = row["bid_price_1"], row["ask_price_1"]
+        bids, asks = row["bid_size_1"], row["ask_size_1"]
+        mid = (bid + ask) / 2
+        flow = 0.0
+        if previous is not None:
+            flow += bids if bid >= previous[0] else 0
+            flow -= previous[1] if bid <= previous[0] else 0
+            flow -= asks if ask <= previous[2] else 0
+            flow += previous[3] if ask >= previous[2] else 0
+        change = mid - (previous[0] + previous[2]) / 2 if previous else 0.0
+        previous = (bid, bids, ask, asks)
+        now = row["ts_event"].timestamp()
+        seen.append((now, flow, change))
+        out = {"mid": mid, "spread": ask - bid, "imbalance": (bids - asks) / (bids + asks)}
+        out |= {"ofi": flow, "dmid": change, "micro": (bid * asks + ask * bids) / (bids + asks)}
+        for horizon in (5, 15, 60, 300, 900):
+            window = [item for item in seen if item[0] > now - horizon]
+            out[f"ofi_sum_{horizon}"] = sum(item[1] for item in window)
+            out[f"variance_{horizon}"] = sum(item[2] ** 2 for item in window)
+            out[f"count_{horizon}"] = len(window)
+            out[f"mean_{horizon}"] = sum(item[2] for item in window) / len(window)
+    print("rows", time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    {"floor": floor, "polars": structural, "rows": row_by_row}[sys.argv[1]](Path(sys.argv[2]))
