@@ -1,0 +1,117 @@
+"""The trades of a unit, symbol by symbol, against one symbol at a time."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from ticklake import bar_models
+from ticklake.bar_models import threshold_bars, vpin_buckets
+from ticklake.microstructure import bar_tables, bucket_tables
+from ticklake.microstructure.bar_tables import TIME, read_day
+from ticklake.microstructure.exact import STORED
+
+DAYS = (date(2025, 8, 1), date(2025, 8, 2))
+SYMBOLS = ("A", "B'C", "D")
+COUNT = 40
+
+
+def trades(symbol: str, day: date) -> pa.Table:
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    times = [midnight + timedelta(minutes=30 * number) for number in range(COUNT)]
+    sizes = [1 + (number * 7 + ord(symbol[0]) + day.day) % 13 for number in range(COUNT)]
+    columns: dict[str, Any] = {
+        "exchange": ["x"] * COUNT,
+        "symbol": [symbol] * COUNT,
+        "date": pa.array([day] * COUNT, pa.date32()),
+        "trade_seq": pa.array(range(1, COUNT + 1), pa.int64()),
+        "ts_event": pa.array(times, TIME),
+        "ts_capture": pa.array(times, TIME),
+        "price": pa.array([Decimal(100 + number % 5) for number in range(COUNT)], STORED),
+        "size": pa.array([Decimal(size) / 10 for size in sizes], STORED),
+        "side": [("buy", "sell", None)[size % 3] for size in sizes],
+    }
+    return pa.table(columns)
+
+
+@pytest.fixture
+def connection() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute("set timezone = 'UTC'")
+    connection.execute("set variable unit_date = date '2025-08-02'")
+    connection.register(
+        "chosen",
+        pa.table(
+            {
+                "exchange": ["*", "*", "x"],
+                "symbol": ["A", "*", "D"],
+                "bar_type": ["tick", "volume", "volume"],
+                "threshold": pa.array([Decimal(3), Decimal(5), Decimal("2.5")], STORED),
+            }
+        ),
+    )
+    return connection
+
+
+def relation(connection: duckdb.DuckDBPyConnection, *tables: pa.Table) -> duckdb.DuckDBPyRelation:
+    connection.register("trades", pa.concat_tables(tables))
+    return connection.sql("from trades")
+
+
+def both_days(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+    return relation(connection, *(trades(symbol, day) for symbol in SYMBOLS for day in DAYS))
+
+
+def alone(symbol: str, day: date) -> bar_tables.Day:
+    return read_day("x", symbol, day, trades(symbol, day).to_batches())
+
+
+@pytest.mark.parametrize("batch_rows", [7, 40, 1_000])
+def test_symbols_and_days_do_not_mix(
+    connection: duckdb.DuckDBPyConnection, batch_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bar_models, "BATCH_ROWS", batch_rows)
+    bars = threshold_bars(both_days(connection), connection.sql("from chosen"), ["volume"], 50)
+    expected = [
+        bar_tables.threshold_bars(alone(symbol, DAYS[1]), "volume", Decimal(limit))
+        for symbol, limit in zip(SYMBOLS, ("5", "5", "2.5"), strict=True)
+    ]
+    assert bars.read_all().to_pylist() == pa.concat_tables(expected).to_pylist()
+
+
+@pytest.mark.parametrize("batch_rows", [7, 1_000])
+def test_buckets_know_those_of_the_day_before(
+    connection: duckdb.DuckDBPyConnection, batch_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bar_models, "BATCH_ROWS", batch_rows)
+    buckets = vpin_buckets(both_days(connection), connection.sql("from chosen"), 10, 12).read_all()
+    expected = []
+    for symbol in SYMBOLS:
+        limit = sum(trades(symbol, DAYS[0])["size"].to_pylist()) / 10
+        limit = limit.quantize(Decimal("0.1"), "ROUND_CEILING")
+        earlier = bucket_tables.last_imbalances(alone(symbol, DAYS[0]), limit, 12)
+        expected.append(bucket_tables.bucket_table(alone(symbol, DAYS[1]), limit, earlier, 12))
+    assert buckets.to_pylist() == pa.concat_tables(expected).to_pylist()
+    assert buckets["vpin"].null_count < len(buckets)
+
+
+def test_only_symbols_of_the_day_with_a_threshold_have_bars(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    rows = relation(connection, trades("A", DAYS[1]), trades("D", DAYS[0]))
+    chosen = connection.sql("from chosen")
+    assert set(threshold_bars(rows, chosen, ["tick"], 50).read_all()["symbol"].to_pylist()) == {"A"}
+    assert len(threshold_bars(rows, chosen, ["dollar"], 50).read_all()) == 0
+    assert len(vpin_buckets(rows, chosen, 50, 50).read_all()) == 0
+
+
+def test_trades_of_a_symbol_in_two_places_are_refused(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    halves = [trades("A", DAYS[1]).slice(0, 20), trades("A", DAYS[1]).slice(20)]
+    rows = relation(connection, halves[0], trades("D", DAYS[1]), halves[1])
+    with pytest.raises(ValueError, match="come after those of"):
+        threshold_bars(rows, connection.sql("from chosen"), ["volume"], 50).read_all()
