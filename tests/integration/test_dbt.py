@@ -120,6 +120,7 @@ def test_a_plan_says_what_and_why_and_does_nothing(local: Project) -> None:
     local.dbt("seed")
     local.dbt("run")
     assert "to build" in local.plan()
+    assert local.plan("-s", "totals").startswith("compacted/totals: 0 to build")  # reads a seed
     assert all(": 0 to build" in line for line in local.plan().splitlines())
     local.pipeline.land("x", "2025-01-02", "a", [(1, "A", 5)])
     path = next(path for path in local.pipeline.hashes() if "ticks/" in path and "-01-01" in path)

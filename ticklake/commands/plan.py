@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ticklake.lake.planning import Plan
 
 SHOWN = 20
+SELECTIONS = {"--select", "-s", "--models", "--model", "-m"}
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -32,8 +33,10 @@ def plan(show_all: bool, dbt_arguments: tuple[str, ...]) -> None:
     os.environ["TICKLAKE_DB"] = ":memory:"  # the views of the real one stay, and it may be in use
     # Seeds are loaded into it: their content counts as code of the models that read them.
     types = ["--resource-type", "model", "--resource-type", "seed"]
-    silence = ["--log-level", "none", "--log-level-file", "none"]
-    run_dbt([*silence, "build", *types, *dbt_arguments])
+    selects = SELECTIONS & {item.partition("=")[0] for item in dbt_arguments}
+    seeds = ["--select", "resource_type:seed"] if selects else []
+    silence = ["--log-level", "error", "--log-level-file", "none"]
+    run_dbt([*silence, "build", *types, *dbt_arguments, *seeds])
     session = latest_session()
     for model, planned in session.plans.values() if session else ():
         click.echo(_headline(model, planned))
