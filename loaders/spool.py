@@ -8,9 +8,10 @@ columns. Columns are found by their names, as in CSV files, or by a mapping.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from loaders.landing import Item, Request, opened
 from loaders.mapping import ColumnMapping
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from loaders.worker import Sink
 
 LOADER: Final = "spool"
+BATCH: Final = 32_768
+"""Rows in memory at once: a row group may hold a million books."""
 STREAMS: Final = {
     **dict.fromkeys(("trade", "trades", "aggtrade", "aggtrades"), "trades"),
     **dict.fromkeys(("book", "orderbook", "depth", "l2", "l2book"), "order_book"),
@@ -29,7 +32,7 @@ STREAMS: Final = {
     **dict.fromkeys(("funding", "fundingrate", "fundingrates"), "funding_rates"),
     **dict.fromkeys(("kline", "klines", "ohlcv", "candles"), "klines"),
 }
-"""The channel of a stream, by its name in lower case without `_`, `-` and digits at its end."""
+"""The channel of a stream, by its name in lower case without `_` and `-`, or digits at its end."""
 _GIVEN: Final = ("exchange", "symbol", "interval")
 
 
@@ -50,7 +53,7 @@ def spool_request(
         raise LakeError(f"There is no .parquet file below {location}.")
     streams = {path: _stream(path) for path in paths}
     known = dict(mapping.streams)
-    channels = {name: known.get(name) or STREAMS.get(_plain(name)) for name in streams.values()}
+    channels = {name: known.get(name) or _known(name) for name in streams.values()}
     strange = sorted(name for name, channel in channels.items() if channel is None)
     if strange:
         raise LakeError(
@@ -66,7 +69,7 @@ def spool_request(
 
 @dataclass(frozen=True, slots=True)
 class SpoolParser:
-    """Reads a segment, row group by row group."""
+    """Reads a segment, some rows at a time."""
 
     channel: str
     given: tuple[tuple[str, str], ...]
@@ -99,13 +102,7 @@ class SpoolParser:
             except MissingColumnError as error:
                 raise BrokenObjectError("MISSING_COLUMN", str(error)) from None
             first = 0
-            for number in range(parquet.num_row_groups):
-                try:
-                    table = parquet.read_row_group(number)
-                except (pa.ArrowInvalid, OSError) as error:
-                    raise BrokenObjectError(
-                        "PARQUET_CORRUPT", f"row group {number} cannot be read: {error}"
-                    ) from None
+            for table in _tables(parquet):
                 table = self._spelled(table, plan.partition.get("symbol"))
                 deliver(plan, table, sink, given, _described(table, first))
                 first += table.num_rows
@@ -121,12 +118,30 @@ class SpoolParser:
         return table.set_column(place, column, turn(table[column].cast("string")))
 
 
+def _tables(parquet: Any) -> Iterator[Any]:
+    """Yield the rows of a Parquet file. Raises BrokenObjectError."""
+    import pyarrow as pa
+
+    from loaders.decode import BrokenObjectError
+
+    batches = parquet.iter_batches(BATCH)
+    while True:
+        try:
+            batch = next(batches, None)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise BrokenObjectError("PARQUET_CORRUPT", f"it cannot be read: {error}") from None
+        if batch is None:
+            return
+        yield pa.Table.from_batches([batch])
+
+
 def _described(table: Any, first: int) -> Any:
     """Return what says where a row was, and what it held."""
 
     def describe(row: int) -> dict[str, Any]:
         (content,) = table.slice(row, 1).to_pylist()
-        return {"row": first + row, "content": {name: str(v) for name, v in content.items()}}
+        texts = {name: None if v is None else str(v) for name, v in content.items()}
+        return {"row": first + row, "content": texts}
 
     return describe
 
@@ -134,6 +149,7 @@ def _described(table: Any, first: int) -> Any:
 def _parser(path: str, channel: str | None, mapping: ColumnMapping) -> SpoolParser:
     assert channel is not None, "streams without a channel are refused before"
     folders = dict(part.split("=", 1) for part in path.split("/")[:-1] if "=" in part)
+    folders = {name: unquote(value) for name, value in folders.items()}
     given = {name: folders[name] for name in _GIVEN if name in folders}
     if "symbol" in given:
         given["symbol"] = mapping.spelled(given["symbol"])
@@ -148,8 +164,9 @@ def _stream(path: str) -> str:
     return named.get("stream") or named.get("channel") or (plain[-1] if plain else "")
 
 
-def _plain(stream: str) -> str:
-    return re.sub(r"[\W_]|\d+$", "", stream.lower())
+def _known(stream: str) -> str | None:
+    plain = re.sub(r"[\W_]", "", stream.lower())
+    return STREAMS.get(plain) or STREAMS.get(plain.rstrip("0123456789"))
 
 
 def _is_segment(path: str) -> bool:

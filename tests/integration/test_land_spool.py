@@ -162,6 +162,40 @@ def test_rows_and_files_that_cannot_be_used_are_set_aside(
 
 
 @ON_DISK
+def test_values_of_folders_are_decoded_and_levels_may_be_flat(
+    lake: Lake, land: Land, root: Path
+) -> None:
+    put(
+        root,
+        "exchange=okx/stream=l2/symbol=BTC%2FUSDT/a.parquet",
+        capture_ts=[MS + 5],
+        ts_event=[MS],
+        bid_0_price=[10.0],
+        bid_0_size=[1.0],
+        bid_1_price=pa.array([None], pa.float64()),
+        bid_1_size=pa.array([None], pa.float64()),
+        ask_0_price=[11.0],
+        ask_0_size=[2.0],
+    )
+    result = land()
+    assert result.exit_code == 0, result.output
+    assert rows(lake, "order_book", "symbol, epoch_ms(ts_capture), bids, asks") == [
+        ("BTC/USDT", MS + 5, [{"price": 10.0, "size": 1.0}], [{"price": 11.0, "size": 2.0}])
+    ]
+
+
+@ON_DISK
+def test_a_file_with_damaged_pages_lands_nothing(lake: Lake, land: Land, root: Path) -> None:
+    file = put_trades(root)
+    data = file.read_bytes()
+    file.write_bytes(data[:4] + b"\xff" * 300 + data[304:])
+    result = land()
+    assert result.exit_code == 1
+    assert "PARQUET_CORRUPT" in result.output
+    assert list(lake.storage.entries("raw")) == []
+
+
+@ON_DISK
 def test_files_that_are_still_written_are_left_alone(land: Land, root: Path) -> None:
     put_quotes(root, BBO.replace("2026-", ".2026-"))
     result = land()
