@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -32,8 +33,7 @@ def csv_request(
     for file in files:
         parser.check(file)
     items = file_items(files, lambda file: parser)
-    again = f"ticklake land csv --channel {parser.channel} ... FILE"
-    return Request(root, LOADER, items, None, workers, force, again)
+    return Request(root, LOADER, items, None, workers, force, f"{parser.command()} FILE")
 
 
 def file_items(files: Sequence[str], parser_of: Callable[[str], Parser]) -> list[Item]:
@@ -98,6 +98,13 @@ class CsvParser:
             for lines in text.lines(lambda bad: reject_line(sink, bad)):
                 one.check(lines.table)
                 deliver(plan, lines.table, sink, given, described(lines))
+
+    def command(self) -> str:
+        """Return the command that lands a file so, without the file."""
+        options = {"channel": self.channel, **self._given()}
+        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        config = "" if self.mapping == NO_MAPPING else " --config MAPPING"
+        return f"ticklake land csv {shlex.join(words)}{config}"
 
     def _given(self) -> dict[str, str]:
         given = {"exchange": self.exchange, "symbol": self.symbol, "interval": self.interval}

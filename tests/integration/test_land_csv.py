@@ -97,6 +97,7 @@ def test_bad_rows_are_set_aside_with_line_type_and_content(lake: Lake, file: Pat
     assert result.exit_code == 1
     assert "BAD_DECIMAL 2" in result.output
     assert len(rows(lake, "trades")) == 3
+    assert errors(lake)[0]["again"] == f"ticklake land csv {' '.join(WHO)} FILE"
     found = sorted(rejects(lake), key=lambda entry: entry["line"])
     assert [(entry["line"], entry["text"], entry["error_type"]) for entry in found] == [
         (line, text, error_type) for line, (text, error_type) in enumerate(bad.items(), 2)
