@@ -1,6 +1,6 @@
 {#
-    A symbol that traded through a day and on the next has bars of every type on the next: from the
-    seed or from the day before it has a threshold of each.
+    A symbol that traded through a day, not too little, and on the next has bars of every type on the
+    next: from the seed or from the day before it has a threshold of each.
 #}
 with
 
@@ -11,7 +11,8 @@ days as (
         date,
         symbol,
         {# Of its trades, at least: bars are labelled by their start. #}
-        max(ts_open) - min(ts_open) - to_seconds(max(bar_seconds)) as span
+        max(ts_open) - min(ts_open) - to_seconds(max(bar_seconds)) as span,
+        sum(trade_count) / count(distinct bar_seconds) as trade_count
     from {{ lake_ref('time_bars') }}
     group by exchange, date, symbol
 
@@ -26,7 +27,9 @@ following as (
             days.exchange = earlier.exchange
             and days.symbol = earlier.symbol
             and days.date = earlier.date + 1
-    where earlier.span >= interval 12 hours
+    where
+        earlier.span >= interval 12 hours
+        and earlier.trade_count >= {{ var('bars_per_day') }}
 
 ),
 

@@ -7,8 +7,8 @@ comes before an exchange because a size means something for a symbol only.
 Where none matches, the day before says what makes about `bars_per_day` bars: of its total T over N
 trades, T / B fills a bar; half of that a run, where one side counts; and an imbalance reaches
 T / sqrt(N B), as N / B trades of average size with sides by chance do. Rounded up to the decimals
-that T has. Without a day before, or where its trades lie within half a day (an archive or a market
-that began late), there is no threshold, and no bar.
+that T has. Without a day before, or where it says little (fewer trades than bars, or all within half
+a day, as where an archive or a market began late), there is no threshold, and no bar.
 """
 
 import math
@@ -57,10 +57,10 @@ class Thresholds:
 
 
 def default_threshold(kind: BarType, yesterday: Totals, bars_per_day: int) -> Decimal | None:
-    """Return what makes about so many bars of such trades; None where these are not a whole day."""
+    """Return what makes about so many bars of such trades; None where those say little."""
     if bars_per_day < 1:
         raise ValueError(f"the var bars_per_day is a number of bars from 1, not {bars_per_day}")
-    if yesterday.span_us < HALF_DAY_US:
+    if yesterday.trade_count < bars_per_day or yesterday.span_us < HALF_DAY_US:
         return None
     total = {
         "tick": Decimal(yesterday.trade_count),
