@@ -7,8 +7,8 @@ comes before an exchange because a size means something for a symbol only.
 Where none matches, the day before says what makes about `bars_per_day` bars: of its total T over N
 trades, T / B fills a bar; half of that a run, where one side counts; and an imbalance reaches
 T / sqrt(N B), as N / B trades of average size with sides by chance do. Rounded up to the decimals
-that T has. Without a day before, or where it says little (fewer trades than bars, or all within half
-a day, as where an archive or a market began late), there is no threshold, and no bar.
+that T has. Without a day before there is no threshold, and no bar; nor where it says little: fewer
+trades than bars, or all within half a day, as where an archive or a market began late.
 """
 
 import math
