@@ -7,6 +7,7 @@ row by row, and with a lake that is built at once byte by byte.
 import json
 import math
 import random
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -27,6 +29,7 @@ S = 1_000_000
 DAYS = ("2024-01-02", "2024-01-03")
 LEVELS, BANDS, SWEEPS = 10, (5, 10, 25, 50, 100), (1, 10)
 FEATURED = ("book_features", "order_flow", "trade_flow", "basis", "trade_quality")
+TABLES = ("+features", "trade_quality", "quality")
 Level = tuple[float | None, float | None]
 Values = dict[str, Any]
 
@@ -292,12 +295,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Operator, Operator,
         if number:
             first = market.books[DAYS[0]]
             land(raw, "order_book", DAYS[0], "b", first[-len(range(0, len(first), 9)) :])
-        steps.run("dbt", "run", "--select", "+features", "trade_quality")
+        steps.run("dbt", "run", "--select", *TABLES)
     again = folder / "again"
     shutil.copytree(raw / "raw", again / "at_once/raw")
     at_once = Operator(str(again / "at_once"), {}, again)
     at_once.env["DBT_TARGET_PATH"] = steps.env["DBT_TARGET_PATH"]
-    at_once.run("dbt", "run", "--select", "+features", "trade_quality")
+    at_once.run("dbt", "run", "--select", *TABLES)
     at_once.run("dbt", "test", "--select", *FEATURED)
     return steps, at_once, market
 
@@ -373,6 +376,60 @@ def test_all_features_stand_side_by_side(built: tuple[Operator, Operator, Market
         "from featured.features"
     )
     assert counts == [(rows, rows, rows - 1, rows)]
+
+
+def test_the_quality_of_a_book_is_counted(built: tuple[Operator, Operator, Market]) -> None:
+    operator, _, market = built
+    for day in DAYS:
+        arrived, kept = market.books[day], in_order(market.books[day])
+        states = [book_features(row)["book_state"] for row in kept]
+        times = [row.ts_event for row in kept]
+        lags = sorted(row.ts - row.ts_event for row in kept if row.ts_capture is not None)
+        late = sum(row.ts_event < max_before for row, max_before in zip(
+            arrived[1:], np.maximum.accumulate([row.ts_event for row in arrived]), strict=False
+        ))  # fmt: skip
+        wanted = {
+            "row_count": len(kept),
+            "valid_share": sum(state in ("ok", "locked") for state in states) / len(states),
+            **{
+                f"{state}_count": states.count(state)
+                for state in ("crossed", "one_sided", "empty", "locked")
+            },
+            "reset_count": 0,
+            "duplicate_count": len(arrived) - len(kept),
+            "late_count": late,
+            "max_silence_s": max(np.diff(times)) / S,
+            "max_unmarked_silence_s": max(np.diff(times)) / S,
+            **{f"lag_us_p{p}": lags[math.ceil(p / 100 * len(lags)) - 1] for p in (1, 50, 99)},
+        }
+        found = operator.query(
+            f"select {', '.join(wanted)} from marts.quality "
+            f"where table_name = 'order_book' and date = '{day}'"
+        )
+        assert found == [tuple(wanted.values())]
+        assert wanted["duplicate_count"]
+        assert wanted["late_count"] or day != DAYS[0]
+    gaps = operator.query("select sum(gap_count) from marts.quality")
+    assert gaps == operator.query("select count_if(is_gap) from featured.order_flow")
+
+
+def test_the_tests_of_quality_fail_at_their_thresholds(
+    built: tuple[Operator, Operator, Market],
+) -> None:
+    operator, _, _ = built
+    tests = {
+        "quality_few_rows_are_crossed": "max_crossed_share",
+        "quality_clocks_agree": "max_clock_skew_s",
+        "quality_books_are_not_silent_for_long": "max_silence_s",
+    }
+    strict = dict.fromkeys(tests.values(), 0.0001)
+    said = operator.run(
+        "dbt", "--no-use-colors", "test", "--select", "quality",
+        "--vars", json.dumps(strict), expect=1,
+    )  # fmt: skip
+    assert set(re.findall(r"FAIL \d+ (quality_\w+)", said)) == set(tests)
+    loose = {"max_crossed_share": 0.9, "max_clock_skew_s": 3, "max_silence_s": 302}
+    operator.run("dbt", "test", "--select", "quality", "--vars", json.dumps(loose))
 
 
 def test_built_day_by_day_equals_built_at_once(built: tuple[Operator, Operator, Market]) -> None:

@@ -1,0 +1,134 @@
+{# One row per table, exchange, symbol and day that has rows: what was recorded, and how well. #}
+{{ config(
+    materialized='lake',
+    partition_by=['exchange', 'date'],
+    order_by=['table_name', 'symbol'],
+    time_column=none,
+) }}
+
+{%- set tables = ['funding_rates', 'mark_prices', 'order_book', 'tickers', 'trades'] -%}
+{%- set key = 'table_name, exchange, symbol, date' %}
+
+with
+
+{# In the order of arrival: late is what comes after something younger. #}
+arrivals as (
+
+    {% for table in tables -%}
+        select
+            '{{ table }}' as table_name,
+            exchange,
+            symbol,
+            date,
+            ts_event < max(ts_event) over (
+                partition by exchange, symbol, date
+                order by segment, segment_row
+                rows between unbounded preceding and 1 preceding
+            ) as is_late
+        from {{ lake_source('raw', table) }}
+        {{- ' union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+arrived as (
+
+    select
+        {{ key }},
+        count(*) as raw_row_count,
+        count(*) filter (where is_late) as late_count
+    from arrivals
+    group by {{ key }}
+
+),
+
+stored as (
+
+    {% for table in tables -%}
+        select
+            '{{ table }}' as table_name,
+            exchange,
+            symbol,
+            date,
+            ts_event,
+            epoch_us(ts_capture) - epoch_us(ts_event) as lag_us,
+            lag(ts_event) over (
+                partition by exchange, symbol, date
+                order by {{ 'trade_seq' if table == 'trades' else 'row_seq' }}
+            ) as previous_ts,
+            {{ 'book_state' if table == 'order_book' else quote_state('bid_price', 'ask_price')
+                if table == 'tickers' else 'cast(null as varchar)' }} as state,
+            {{ 'is_reset' if table == 'order_book' else 'cast(null as boolean)' }} as is_reset,
+            {{ 'leg_count is null' if table == 'trades' else 'true' }} as is_of_raw
+        from {{ lake_ref(table) }}
+        {{- ' union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+kept as (
+
+    select
+        {{ key }},
+        count(*) as row_count,
+        count(*) filter (where is_of_raw) as raw_kept_count,
+        count(state) as state_count,
+        {% for state in ['ok', 'locked', 'crossed', 'one_sided', 'empty'] -%}
+            if(count(state) > 0, count(*) filter (where state = '{{ state }}'), null)
+                as {{ state }}_count,
+        {% endfor -%}
+        if(count(is_reset) > 0, count(*) filter (where is_reset), null) as reset_count,
+        {% for percent in [1, 50, 99] -%}
+            quantile_disc(lag_us, {{ percent / 100 }}) as lag_us_p{{ percent }},
+        {% endfor -%}
+        max({{ seconds_between('previous_ts', 'ts_event') }}) as max_silence_s,
+        max({{ seconds_between('previous_ts', 'ts_event') }}) filter (
+            where is_reset is not true
+        ) as max_unmarked_silence_s
+    from stored
+    group by {{ key }}
+
+),
+
+breaks as (
+
+    select
+        'order_book' as table_name,
+        exchange,
+        symbol,
+        date,
+        count(*) filter (where is_gap) as gap_count
+    from {{ lake_ref('order_flow') }}
+    group by exchange, symbol, date
+
+),
+
+quality as (
+
+    select
+        exchange,
+        date,
+        table_name,
+        symbol,
+        row_count,
+        (ok_count + locked_count) / state_count as valid_share,
+        crossed_count,
+        one_sided_count,
+        empty_count,
+        locked_count,
+        gap_count,
+        reset_count,
+        coalesce(raw_row_count, 0) - raw_kept_count as duplicate_count,
+        coalesce(late_count, 0) as late_count,
+        max_silence_s,
+        max_unmarked_silence_s,
+        lag_us_p1,
+        lag_us_p50,
+        lag_us_p99
+    from kept
+    left join arrived using ({{ key }})
+    left join breaks using ({{ key }})
+
+)
+
+select * from quality
