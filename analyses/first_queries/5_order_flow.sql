@@ -1,4 +1,4 @@
--- Order flow and the price, minute by minute: what joined and left the best quotes, what the mid did.
+-- Order flow and the price by minute: what joined and left the best quotes, what the mid did.
 select
     date_trunc('minute', ts) as minute,
     count(*) as book_rows,
