@@ -249,12 +249,12 @@ def test_a_day_continues_the_day_before(
     size = Fraction(bucket) if bucket else volume(earlier, 1, 0, -1) / to.buckets
     for value in wanted:
         value["vpin"] = vpin_of(value["ts"], [earlier, today], size, 3) if size else None
-    # With less of the day before than all, its first rows have nothing before them.
     since = min(MIDNIGHT, *(row.ts for row in day)) - to.warmup_s * S
-    if all(row.ts >= since for row in head[1:]) and head:
+    # Where all of the day before is in the warm-up, a day is what one pass over both makes it.
+    if head and all(row.ts >= since for row in head):
         assert_agrees(found, day, wanted)
-    warm = [row for row in head if row.ts >= since]
-    warm = [row for row in head if row in warm or row in older(head, since)]
+    # The end of the day before is all that counts of its book.
+    warm = [row for row in head if row.ts >= since or row in older(head, since)]
     assert found.equals(
         trade_features(table(day), trade_table(today), table(warm), trade_table(earlier), to)
     )
@@ -330,8 +330,9 @@ def test_a_bucket_of_yesterday_counts_once_its_last_trade_is_received() -> None:
     to = replace(SHORT, buckets=1, bucket_volume=Decimal(1))
     earlier = [at(-2 * S, "1"), at(-S, "0.5"), at(-S, "0.5", "sell", lag=3 * S)]
     rows = table([plain(0), plain(S), plain(2 * S), plain(3 * S)])
-    found = trade_features(rows, trade_table([at(S, "1")]), None, trade_table(earlier), to)
-    assert found["vpin"].to_pylist() == [1.0, 1.0, 1.0, 1.0]
+    today = [at(S, "0.75"), at(S, "0.25", "sell")] * 2
+    found = trade_features(rows, trade_table(today), None, trade_table(earlier), to)
+    assert found["vpin"].to_pylist() == [1.0, 1.0, 0.5, 0.5]
     found = trade_features(rows, trade_table([]), None, trade_table(earlier), to)
     assert found["vpin"].to_pylist() == [1.0, 1.0, 0.0, 0.0]
 
