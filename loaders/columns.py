@@ -347,7 +347,9 @@ def deliver(
 
 def split(table: pa.Table, names: Sequence[str]) -> list[tuple[dict[str, str], pa.Table]]:
     """Return the rows of each combination of values, in order of their first appearance."""
-    if not names or not table.num_rows:
+    if not table.num_rows:
+        return []
+    if not names:
         return [({}, table)]
     code = np.zeros(table.num_rows, np.int64)
     for name in names:

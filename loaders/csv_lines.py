@@ -85,7 +85,11 @@ class CsvObject:
         self.delimiter = max(DELIMITERS, key=head.count)
         if header is None:
             self._skip(rest)
-            fields = next(csv.reader([head.rstrip("\r")], delimiter=self.delimiter))
+            try:
+                fields = next(csv.reader([head.rstrip("\r")], delimiter=self.delimiter))
+            except csv.Error as error:
+                told = f"the first line has no names of columns: {error}"
+                raise BrokenObjectError("NO_HEADER", told) from None
             header = [name.strip() or f"column_{place}" for place, name in enumerate(fields, 1)]
         self.names = list(header)
         """The columns."""

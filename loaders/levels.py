@@ -160,7 +160,7 @@ def _from_json(column: pa.Array) -> Values:
                 else:
                     price, size, *_ = level
                 levels.append({"price": _finite(price), "size": _finite(size)})
-        except (ValueError, TypeError, StopIteration, RecursionError):
+        except (ValueError, TypeError, StopIteration, RecursionError, OverflowError):
             levels, bad[row] = [], True
         pairs.append(levels)
     return Values(pa.array(pairs, LEVELS), bad if bad.any() else None)

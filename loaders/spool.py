@@ -94,7 +94,7 @@ class SpoolParser:
             file.seek(0)
             try:
                 parquet = pq.ParquetFile(file)
-            except (pa.ArrowInvalid, OSError) as error:
+            except (pa.ArrowException, OSError) as error:
                 raise BrokenObjectError("NOT_PARQUET", f"it cannot be opened: {error}") from None
             names = parquet.schema_arrow.names
             try:
@@ -128,7 +128,9 @@ def _tables(parquet: Any) -> Iterator[Any]:
     while True:
         try:
             batch = next(batches, None)
-        except (pa.ArrowInvalid, OSError) as error:
+            if batch is not None:
+                batch.validate(full=True)  # text that is no UTF-8 is read without a word
+        except (pa.ArrowException, OSError) as error:
             raise BrokenObjectError("PARQUET_CORRUPT", f"it cannot be read: {error}") from None
         if batch is None:
             return

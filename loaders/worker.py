@@ -1,6 +1,7 @@
 """Landing one object: from the source to segments, ledger and quarantine."""
 
 import resource
+import traceback
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache
@@ -90,7 +91,7 @@ class Sink:
 
 
 def land_object(job: Job) -> Outcome:
-    """Land one object. Never raises for a fault of the object, the source or the lake."""
+    """Land one object. Never raises: what went wrong is in the outcome."""
     try:
         storage = _storage(job.root)
         source = _source(job.item.source)
@@ -101,6 +102,11 @@ def land_object(job: Job) -> Outcome:
                 return _set_aside(job, storage, source, folder, error)
     except (LakeError, OSError) as error:
         return Outcome(job.item.path, "failed", message=str(error))
+    except Exception as error:  # whatever it is, the other objects land
+        *_, place = traceback.extract_tb(error.__traceback__)
+        told = f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})"
+        message = f"{told}. This is a fault of the loader: please report it"
+        return Outcome(job.item.path, "failed", message=message)
 
 
 def _land(job: Job, storage: Storage, source: Source, folder: Path) -> Outcome:

@@ -227,7 +227,7 @@ def _instant(text: Any) -> datetime | None:
 def _levels(levels: Any) -> list[dict[str, float]]:
     try:
         found = [{"price": float(level["px"]), "size": float(level["sz"])} for level in levels]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise _FaultError("BAD_LEVEL", "a level has no px and sz that are numbers") from None
     if not all(math.isfinite(value) for level in found for value in level.values()):
         raise _FaultError("BAD_LEVEL", "a level is not finite")

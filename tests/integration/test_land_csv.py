@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from loaders.csv_files import CsvParser
+from loaders.source import Source, SourceObject
 from tests.integration.landed import content, errors, land, rejects, rows
 
 Lake = Any  # the fixture of tests/conftest.py
@@ -235,4 +237,35 @@ def test_a_broken_file_is_set_aside_and_the_others_land(lake: Lake, tmp_path: Pa
     assert result.exit_code == 1
     assert "1 landed, 0 skipped, 2 quarantined" in result.output
     assert {error["error_type"] for error in errors(lake)} == {"GZIP_TRUNCATED", "NO_HEADER"}
+    assert len(rows(lake, "trades")) == 3
+
+
+@ON_DISK
+def test_a_file_of_bad_rows_only_is_set_aside_row_by_row(lake: Lake, tmp_path: Path) -> None:
+    file = tmp_path / "bad.csv"
+    file.write_text("time,symbol,price,size\nsoon,BTCUSDT,1,1\n")
+    result = land("csv", file, "--channel", "trades", "--exchange", "okx")
+    assert result.exit_code == 1
+    assert "BAD_TIME 1" in result.output
+
+
+@ON_DISK
+def test_a_fault_of_the_loader_does_not_stop_the_other_files(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    for file in (first, second):
+        file.write_text(HEAD + TRADES)
+
+    def parse(self: CsvParser, source: Source, found: SourceObject, sink: Any) -> None:
+        if found.path == "first.csv":
+            raise KeyError("exchange")
+        whole(self, source, found, sink)
+
+    whole = CsvParser.parse
+    monkeypatch.setattr(CsvParser, "parse", parse)
+    result = land("csv", first, second, *WHO)
+    assert result.exit_code == 1
+    assert "KeyError: 'exchange' (test_land_csv.py:" in result.output
+    assert "1 landed" in result.output
     assert len(rows(lake, "trades")) == 3

@@ -120,6 +120,7 @@ def test_coins_are_looked_for_by_name_and_missing_ones_listed(land: Land, tmp_pa
         (book() | {"time": "yesterday"}, "BAD_TIME"),
         (book(levels=[[{"px": "1"}], []]), "BAD_LEVEL"),
         (book(levels=[[{"px": "inf", "sz": "1"}], []]), "BAD_LEVEL"),
+        (book(levels=[[{"px": 10**400, "sz": 1}], []]), "BAD_LEVEL"),
         (book(levels=[[]]), "MISSING_FIELD"),
         (book(coin=""), "BAD_VALUE"),
     ],

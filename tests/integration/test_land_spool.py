@@ -196,6 +196,15 @@ def test_a_file_with_damaged_pages_lands_nothing(lake: Lake, land: Land, root: P
 
 
 @ON_DISK
+def test_text_that_is_no_utf8_is_damage(lake: Lake, land: Land, root: Path) -> None:
+    symbol = pa.array([b"BTC", b"\xff\xfe", b"ETH"], pa.binary()).view(pa.string())
+    put_trades(root, symbol=symbol)
+    result = land()
+    assert "PARQUET_CORRUPT" in result.output
+    assert not list(lake.storage.entries("raw/trades"))
+
+
+@ON_DISK
 def test_files_that_are_still_written_are_left_alone(land: Land, root: Path) -> None:
     put_quotes(root, BBO.replace("2026-", ".2026-"))
     result = land()

@@ -46,7 +46,13 @@ def test_a_header_of_the_mapping_makes_the_first_line_a_row() -> None:
 
 @pytest.mark.parametrize(
     ("data", "error_type"),
-    [(b"", "NO_HEADER"), (b"\n \n", "NO_HEADER"), (b"a,b,a\n", "DUPLICATE_COLUMN")],
+    [
+        (b"", "NO_HEADER"),
+        (b"\n \n", "NO_HEADER"),
+        (b"a,b\r1,2\r", "NO_HEADER"),
+        (b"a" * 200_000, "NO_HEADER"),
+        (b"a,b,a\n", "DUPLICATE_COLUMN"),
+    ],
 )
 def test_an_object_without_usable_columns_is_broken(data: bytes, error_type: str) -> None:
     with pytest.raises(BrokenObjectError) as caught:
@@ -186,6 +192,7 @@ def test_nested_levels_of_any_kind(column: pa.Array) -> None:
         pa.array([[{"price": 1.0, "size": None}], [{"price": 1.0, "size": 2.0}]]),
         pa.array(["[[1]]", "[[1, 2]]"]),
         pa.array(["{", "[[1, 2]]"]),
+        pa.array([f"[[1{'0' * 400}, 1]]", "[[1, 2]]"]),
     ],
 )
 def test_a_level_that_is_none_spoils_its_row_alone(column: pa.Array) -> None:
