@@ -32,6 +32,8 @@ class CaptureParser:
     """Keep the last row of the book in each interval of so many milliseconds; 0 keeps all."""
     snapshot_symbol: str | None = None
     """Whose are the snapshots that name no symbol; None for the only symbol of the capture."""
+    trades: str | None = None
+    """Which of `trade` and `aggTrade` to land; None where no symbol has both."""
 
     def parse(self, source: Source, found: SourceObject, sink: "Sink") -> None:
         """Read a capture. Raises BrokenObjectError."""
@@ -58,6 +60,7 @@ def captures(
         "--levels": parser.levels,
         "--book-interval": parser.interval_ms,
         "--snapshots-of": parser.snapshot_symbol,
+        "--trades": parser.trades,
         "--symbols": ",".join(symbols or ()),
     }
     given = [f"{name} {value}" for name, value in options.items() if value]

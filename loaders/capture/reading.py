@@ -34,6 +34,7 @@ def read_capture(parser: CaptureParser, source: Source, found: SourceObject, sin
     given = parser.snapshot_symbol
     reader = LineReader(_rule(parser), given.encode() if given else None)
     books = _Books(parser, sink)
+    trades = _TradeStreams(parser, sink)
     number = 1
     with source.open(found.path) as stream:
         # A recorder that was stopped leaves its last line cut off: that is one bad line.
@@ -46,6 +47,7 @@ def read_capture(parser: CaptureParser, source: Source, found: SourceObject, sin
                 events = books.events(lines, reader.owner)
             if reader.has_unnamed and given is None:
                 _require_one(reader.symbols)
+            trades.choose(lines)
             _give(lines, parser.exchange, sink)
             books.feed(events)
             number += lines.count
@@ -91,6 +93,43 @@ def _spans(by_symbol: dict[bytes, list[Row]]) -> Iterator[tuple[bytes, int, int]
     for symbol, rows in by_symbol.items():
         begin, end = end, end + len(rows)
         yield symbol, begin, end
+
+
+class _TradeStreams:
+    """Keeps trades or aggTrades, since both are of the same executions."""
+
+    def __init__(self, parser: CaptureParser, sink: "Sink") -> None:
+        self._wanted = parser.trades
+        self._sink = sink
+        self._seen: dict[bytes, str] = {}
+
+    def choose(self, lines: Lines) -> None:
+        """Leave only one of the two in some lines. Raises BrokenObjectError where none is named."""
+        for symbol, rows in _by_symbol(lines, "trade").items():
+            grouped = [row for row in rows if _is_aggregate(row)]
+            for stream, count in (("aggTrade", len(grouped)), ("trade", len(rows) - len(grouped))):
+                if count and self._wanted is None and self._is_landed(symbol):
+                    self._require_same(symbol, stream)
+            if self._wanted == "aggTrade":
+                lines.rows["trade", symbol] = grouped
+            elif self._wanted == "trade" and grouped:
+                lines.rows["trade", symbol] = [row for row in rows if not _is_aggregate(row)]
+
+    def _is_landed(self, symbol: bytes) -> bool:
+        return self._sink.symbols is None or symbol.decode() in self._sink.symbols
+
+    def _require_same(self, symbol: bytes, stream: str) -> None:
+        if self._seen.setdefault(symbol, stream) != stream:
+            raise BrokenObjectError(
+                "AMBIGUOUS_TRADES",
+                f"{symbol.decode()} has trade and aggTrade events, which tell the same executions "
+                "twice. Say which of them to land with --trades",
+            )
+
+
+def _is_aggregate(row: Row) -> bool:
+    """Return whether the row of a trade has a first trade id, as only aggTrades have."""
+    return row[4] is not None
 
 
 class _Books:

@@ -94,6 +94,27 @@ def test_a_capture_of_two_symbols_needs_to_know_whose_its_snapshots_are(
     assert not list(Path(lake.root).glob("raw/*/*/symbol=ETHUSDT"))
 
 
+def test_executions_that_are_there_as_trades_and_aggregates_land_once(
+    lake: Lake, land: Land, tmp_path: Path
+) -> None:
+    head = '"E":1723161256322,"T":1723161256322,"s":"BTCUSDT"'
+    rest = '"p":"1.0","m":false}\n'
+    lines = [
+        f'{{"e":"trade",{head},"t":7,"q":"1",{rest}',
+        f'{{"e":"trade",{head},"t":8,"q":"1",{rest}',
+        f'{{"e":"aggTrade",{head},"a":7,"f":7,"l":8,"q":"2",{rest}',
+    ]
+    file = tmp_path / "both.jsonl"
+    file.write_text("".join(lines))
+    result = land(file)
+    assert result.exit_code == 1
+    assert "AMBIGUOUS_TRADES" in result.output
+    assert land(file, "--trades", "trade").exit_code == 0
+    assert counts(lake) == {"trades": 2}
+    assert land(file, "--trades", "aggTrade").exit_code == 0
+    assert counts(lake) == {"trades": 1}
+
+
 def test_of_a_cut_file_nothing_lands(lake: Lake, land: Land, capture: Path) -> None:
     capture.write_bytes(capture.read_bytes()[:-20])
     result = land(capture)

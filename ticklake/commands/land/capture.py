@@ -55,6 +55,11 @@ class Capture(click.Path):
     show_default=True,
     help="Levels of the book, a side.",
 )
+@click.option(
+    "--trades",
+    type=click.Choice(["trade", "aggTrade"]),
+    help="Which events of trades to land. Needed where a symbol has both.",
+)
 @landing_options
 def capture(
     files: tuple[str, ...],
@@ -63,13 +68,14 @@ def capture(
     snapshots_of: str | None,
     book_interval: int,
     levels: int,
+    trades: str | None,
     workers: int,
     force: bool,
 ) -> None:
     """Land captures of Binance's WebSocket streams: JSON lines, plain or .gz.
 
     A line is a message, with or without the time it was received in front (ns since 1970), and with
-    or without its stream. trade and aggTrade become trades; bookTicker becomes tickers;
+    or without its stream. trade or aggTrade becomes trades; bookTicker becomes tickers;
     markPriceUpdate becomes mark_prices and funding_rates; depthUpdate and the snapshots of the book
     become order_book. Other messages are set aside in quarantine.
 
@@ -84,5 +90,5 @@ def capture(
             param_hint="--exchange",
         )
     wanted = names(symbols, "--symbols")
-    parser = CaptureParser(exchange, levels, book_interval, snapshots_of)
+    parser = CaptureParser(exchange, levels, book_interval, snapshots_of, trades)
     run(captures(lake_root(), files, parser, wanted, workers, force), must_exist=True)
