@@ -8,6 +8,9 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
+PIECE = 1 << 20
+"""Rows of a piece of a table. It streams: DuckDB's own table would be held twice for a while."""
+
 CLOCK = "coalesce(ts_capture, ts_event)"
 MIDNIGHT = "cast(getvariable('unit_date') as timestamptz)"
 
@@ -49,4 +52,4 @@ def end_of_day_before(
 
 def _read(rows: duckdb.DuckDBPyRelation, condition: str, columns: Sequence[str]) -> pa.Table:
     listed = ", ".join(f'"{column}"' for column in columns)
-    return rows.filter(condition).project(listed).to_arrow_table()
+    return rows.filter(condition).project(listed).to_arrow_reader(PIECE).read_all()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -106,18 +106,26 @@ def order_flow(
     its own and no `ofi_beta` (C06). The regime starts afresh with the warm-up: a day depends on no
     more.
     """
+    keys = [rows[key.name].cast(key.type) for key in KEYS]
     book, positions = read_day(rows, head, settings.warmup_s * SECOND_US)
+    del rows, head  # a day of levels need not be held twice
     fields = schema(len(book.bid_prices), settings)
     columns: dict[str, Column] = {}
     with ThreadPoolExecutor(threads) as pool:
         changes = _changes(book, settings, pool)
+        book = replace(  # what follows looks at no other level
+            book,
+            bid_prices=book.bid_prices[:1],
+            bid_sizes=book.bid_sizes[:1],
+            ask_prices=book.ask_prices[:1],
+            ask_sizes=book.ask_sizes[:1],
+        )
         columns |= changes.columns
         for made in pool.map(lambda step: step(), list(_steps(book, changes, settings))):
             columns |= made
         day = _day(positions)
         own = [one for one in fields if one.name not in KEYS.names]
         arrays = list(pool.map(lambda one: _arrow(columns[one.name][day], one.type), own))
-    keys = [rows[key.name].cast(key.type) for key in KEYS]
     return pa.table([*keys, *arrays], schema=fields)
 
 
