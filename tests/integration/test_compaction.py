@@ -71,19 +71,7 @@ def test_books_and_trades_are_what_arrived_first_in_order_and_clean(
     lake: Lake, raw: Mapping[str, Mapping[str, Sequence[Row]]], tmp_path: Path
 ) -> None:
     database = tmp_path / "test.duckdb"
-    places = {
-        "TICKLAKE_DB": str(database),
-        "DBT_TARGET_PATH": str(tmp_path / "target"),
-        "DBT_LOG_PATH": str(tmp_path / "logs"),
-    }
-    result = subprocess.run(
-        [str(BIN / "dbt"), "--no-use-colors", "run", "--select", "order_book", "+trades"],
-        cwd=REPOSITORY,
-        env={**os.environ, **lake.env, **places},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = _dbt(lake, tmp_path, "run", "--select", "order_book", "+trades")
     assert result.returncode == 0, result.stdout
     columns = ["epoch_us(ts_event)", "seq", "is_reset", "bid_levels", "ask_levels", "book_state"]
     columns += [
@@ -104,6 +92,21 @@ def test_books_and_trades_are_what_arrived_first_in_order_and_clean(
                 f"where symbol = '{symbol}' order by trade_seq"
             ).fetchall()
             assert trades == expected_trades(raw["trades"][symbol]), symbol
+
+
+def test_rows_of_another_day_are_told_and_candles_may_be_prices_and_volume_only(
+    lake: Lake, tmp_path: Path
+) -> None:
+    trade = {"ts_event": START - 1, "price": Decimal(1), "size": Decimal(1)}
+    _land(lake, "trades", "A", "a", [trade])
+    names = ("open", "high", "low", "close", "volume")
+    candle = {"open_time": START, **dict.fromkeys(names, Decimal(1))}
+    _land(lake, "klines", "A", "a", [candle], "interval=1m/month=2025-08")
+    values = [f"{name}_have_sane_values" for name in ("trades", "klines")]
+    assert _dbt(lake, tmp_path, "run", "--select", "klines", "+trades").returncode == 0
+    result = _dbt(lake, tmp_path, "test", "--select", *values)
+    assert "FAIL 1 trades_have_sane_values" in result.stdout
+    assert "PASS klines_have_sane_values" in result.stdout
 
 
 def expected_books(arrived: Sequence[Row]) -> list[tuple[Any, ...]]:
@@ -180,13 +183,36 @@ def _level(rng: random.Random) -> Row:
     }
 
 
-def _land(lake: Lake, channel: str, symbol: str, segment: str, rows: Sequence[Row]) -> None:
+def _dbt(lake: Lake, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    places = {
+        "TICKLAKE_DB": str(folder / "test.duckdb"),
+        "DBT_TARGET_PATH": str(folder / "target"),
+        "DBT_LOG_PATH": str(folder / "logs"),
+    }
+    return subprocess.run(
+        [str(BIN / "dbt"), "--no-use-colors", *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, **lake.env, **places},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _land(
+    lake: Lake,
+    channel: str,
+    symbol: str,
+    segment: str,
+    rows: Sequence[Row],
+    partition: str = "date=2025-08-01",
+) -> None:
     if not rows:
         return
     schema = CHANNELS[channel].schema
     names = [name for name in schema.names if name in rows[0]]
     table = pa.Table.from_pylist(rows, pa.schema([schema.field(name) for name in names]))
-    folder = f"raw/{channel}/exchange=binance/symbol={symbol}/date=2025-08-01"
+    folder = f"raw/{channel}/exchange=binance/symbol={symbol}/{partition}"
     with lake.storage.staging() as staging:
         pq.write_table(table, staging / "segment")
         lake.storage.publish(staging / "segment", f"{folder}/{segment}.parquet")
