@@ -12,6 +12,7 @@ from typing import Final
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ticklake.lake.errors import LakeError
@@ -46,15 +47,8 @@ def write_in_order(
     reader = connection.sql(rows).to_arrow_reader(ROW_GROUP)
     last = None
     row_count = 0
-    with pq.ParquetWriter(
-        file,
-        reader.schema,
-        compression="zstd",
-        compression_level=1,
-        # Features hardly repeat; a dictionary would be built, found too large, and thrown away.
-        use_dictionary=[item.name for item in reader.schema if pa.types.is_string(item.type)],
-        store_schema=False,
-    ) as writer:
+    writer: pq.ParquetWriter | None = None
+    try:
         for table in _row_groups(reader):
             numbers = table[column].to_numpy()
             before = numbers if last is None else np.concatenate([[last], numbers])
@@ -66,8 +60,35 @@ def write_in_order(
                 )
             last = int(numbers[-1])
             row_count += len(numbers)
+            writer = writer or _open(file, reader.schema, table)
             writer.write_table(table, row_group_size=ROW_GROUP)
+        writer = writer or _open(file, reader.schema, reader.schema.empty_table())
+    finally:
+        if writer is not None:
+            writer.close()
     return row_count
+
+
+def _open(file: Path, schema: pa.Schema, first: pa.Table) -> pq.ParquetWriter:
+    """Open a file for rows that begin with those of `first`.
+
+    Text gets a dictionary where it repeats. Numbers, which are features or ids, hardly do: a
+    dictionary would be built, found too large, and thrown away.
+    """
+    repeating = [
+        item.name
+        for item in schema
+        if pa.types.is_string(item.type)
+        and pc.count_distinct(first[item.name]).as_py() <= len(first) // 4
+    ]
+    return pq.ParquetWriter(
+        file,
+        schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=repeating,
+        store_schema=False,
+    )
 
 
 def _row_groups(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
