@@ -107,6 +107,8 @@ class Summary:
     missing: list[str] = field(default_factory=list)
     """Objects that should exist and do not."""
     seconds: float = 0.0
+    symbols: Sequence[str] | None = None
+    """The symbols that were asked for, None for all."""
 
     def count(self, state: str) -> int:
         """Return the number of objects in a state."""
@@ -139,10 +141,17 @@ class Summary:
         return sum((Counter(item.extra) for item in self._landed()), Counter())
 
     @property
+    def lacks_symbols(self) -> bool:
+        """Whether all objects could be read, and none of them has any symbol asked for."""
+        bad = self.count("quarantined") or self.count("failed")
+        is_empty = not any(outcome.rows for outcome in self.outcomes)
+        return self.symbols is not None and bool(self.outcomes) and not bad and is_empty
+
+    @property
     def is_good(self) -> bool:
         """Whether nothing failed, nothing was set aside, and there was something to land."""
         bad = self.count("quarantined") or self.count("failed") or self.rejected
-        return not bad and bool(self.outcomes)
+        return not bad and bool(self.outcomes) and not self.lacks_symbols
 
     def _landed(self) -> Iterator[Outcome]:
         return (outcome for outcome in self.outcomes if outcome.state == "landed")
@@ -158,7 +167,8 @@ def land(request: Request, report: Report) -> Summary:
     storage.sweep()
     found = _survey(request.items)
     present = [item for item in request.items if item in found]
-    summary = Summary(missing=[item.path for item in request.items if item not in found])
+    missing = [item.path for item in request.items if item not in found]
+    summary = Summary(missing=missing, symbols=request.symbols)
 
     jobs = []
     ledgers = _read_ledgers(storage, request.loader, present)

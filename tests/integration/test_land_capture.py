@@ -115,6 +115,14 @@ def test_executions_that_are_there_as_trades_and_aggregates_land_once(
     assert counts(lake) == {"trades": 1}
 
 
+def test_symbols_that_are_nowhere_are_a_failure(lake: Lake, land: Land, capture: Path) -> None:
+    for _ in range(2):  # landed, then skipped
+        result = land(capture, "--symbols", "btcusdt")
+        assert result.exit_code == 1
+        assert "Nothing in these objects is of btcusdt." in result.output
+    assert land(capture, "--symbols", "BTCUSDT").exit_code == 0
+
+
 def test_of_a_cut_file_nothing_lands(lake: Lake, land: Land, capture: Path) -> None:
     capture.write_bytes(capture.read_bytes()[:-20])
     result = land(capture)

@@ -122,6 +122,10 @@ def _print_summary(summary: "Summary", root: str) -> None:
             click.echo(f"  and {len(summary.missing) - len(shown):,} more")
     if not summary.outcomes:
         click.echo("Nothing that was asked for exists at the source.", err=True)
+    if summary.lacks_symbols and summary.symbols is not None:
+        wanted = ", ".join(summary.symbols)
+        told = f"Nothing in these objects is of {wanted}. Symbols are spelled as the venue does."
+        click.echo(told, err=True)
 
 
 def _listed(counts: "Counter[str]") -> str:
