@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from loaders.landing import Item, Request, opened
-from loaders.mapping import ColumnMapping
+from loaders.mapping import NO_MAPPING, ColumnMapping
 from loaders.source import Source, SourceObject
 from ticklake.lake.errors import LakeError
 
@@ -64,7 +64,10 @@ def spool_request(
         Item(location, path, _name(location, path), _parser(path, channels[stream], mapping))
         for path, stream in streams.items()
     ]
-    return Request(root, LOADER, items, symbols, workers, force, f"ticklake land spool {location}")
+    config = "" if mapping == NO_MAPPING else " --config MAPPING"
+    narrowed = f" --symbols {','.join(symbols)}" if symbols else ""
+    again = f"ticklake land spool {location}{config}{narrowed}"
+    return Request(root, LOADER, items, symbols, workers, force, again)
 
 
 @dataclass(frozen=True, slots=True)

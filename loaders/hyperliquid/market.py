@@ -56,7 +56,7 @@ def market_between(
     again = (
         f"ticklake land hyperliquid-market --channel {channel} --source {source} "
         f"--start {start:%Y%m%d} --end {end:%Y%m%d}"
-    )
+    ) + (f" --coins {','.join(coins)}" if coins else "")
     return Request(root, LOADER, items, coins, workers, force, again)
 
 

@@ -52,7 +52,9 @@ def tardis_request(
     """Return the request for some files, and all files below some directories."""
     parser = TardisParser(levels)
     items = file_items(list(_files(paths)), lambda _: parser)
-    return Request(root, LOADER, items, symbols, workers, force, "ticklake land tardis FILE")
+    narrowed = f" --symbols {','.join(symbols)}" if symbols else ""
+    again = f"ticklake land tardis --levels {levels}{narrowed} FILE"
+    return Request(root, LOADER, items, symbols, workers, force, again)
 
 
 def _files(paths: Sequence[str]) -> Iterator[str]:

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from loaders import worker
+from tests.integration.landed import errors
 from ticklake.cli import main
 
 Lake = Any  # the fixture of tests/conftest.py
@@ -159,6 +160,17 @@ def test_rows_and_files_that_cannot_be_used_are_set_aside(
     ]
     (reject,) = map(json.loads, lake.storage.read(path).splitlines())
     assert (reject["row"], reject["content"]["id"]) == (1, "2")
+
+
+@ON_DISK
+def test_quarantine_says_the_command_that_lands_it_again(
+    lake: Lake, land: Land, root: Path, tmp_path: Path
+) -> None:
+    put_trades(root, price=[115_655.8, float("inf"), 1.0])
+    (tmp_path / "mapping.json").write_text('{"symbol_case": "upper"}')
+    land("--config", str(tmp_path / "mapping.json"), "--symbols", "BTC/USDT")
+    (error,) = errors(lake)
+    assert error["again"] == f"ticklake land spool {root} --config MAPPING --symbols BTC/USDT"
 
 
 @ON_DISK

@@ -222,6 +222,7 @@ def test_what_is_no_data_set_is_set_aside_and_stops_nobody(lake: Lake, tmp_path:
     assert "1 landed, 0 skipped, 1 quarantined" in result.output
     assert errors(lake)[0]["error_type"] == "UNKNOWN_DATA_TYPE"
     assert "strike_price" in errors(lake)[0]["message"]
+    assert errors(lake)[0]["again"] == "ticklake land tardis --levels 25 FILE"
     (tmp_path / "empty").mkdir()
     nothing = land("tardis", tmp_path / "empty")
     assert nothing.exit_code == 1
