@@ -7,6 +7,7 @@
             order_by=['trade_seq'],                        a total order of the rows of a partition
             unit_by=['exchange', 'date'],                  what is planned and computed as one
             lookback={'order_book': 1},                    days before its own that a unit reads
+            units_from='order_book',                       the input whose partitions are the units, not all
             closed_by='trades',                            see lake_is_closed
             keeps_order=true,                              rows come by `order_by`, one column of integers
             time_column='ts_event',                        whose range goes to meta.json
@@ -35,6 +36,7 @@
             'order_by': config.require('order_by'),
             'lookback': lookback,
             'closed_by': config.get('closed_by'),
+            'units_from': config.get('units_from'),
             'keeps_order': config.get('keeps_order', false),
             'time_column': config.get('time_column', 'ts_event'),
             'columns': columns,

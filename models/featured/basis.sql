@@ -3,6 +3,7 @@
     materialized='lake',
     partition_by=['exchange', 'symbol', 'date'],
     order_by=['row_seq'],
+    units_from='order_book',
     lookback={'mark_prices': 1, 'funding_rates': 1},
 ) }}
 

@@ -58,6 +58,7 @@ class ModelSpec:
     inputs: tuple[InputSpec, ...]
     time_column: str | None = "ts_event"
     closed_by: str | None = None
+    units_from: str | None = None
     keeps_order: bool = False
     """Rows come in the order of `order_by` already."""
     one_unit_at_a_time: bool = False

@@ -272,7 +272,7 @@ class _Planner:
         """Compare what should be with what is."""
         model, table = self._model, self._table
         inputs = [self._session.input(item) for item in model.inputs]
-        self.units = units_of(inputs, model.unit_by, self._code, model.closed_by)
+        self.units = units_of(inputs, model.unit_by, self._code, model.closed_by, model.units_from)
         return plan_table(
             self.units,
             table.published,
@@ -406,6 +406,7 @@ def _model(spec: Mapping[str, Any]) -> ModelSpec:
         inputs=tuple(_input(item) for item in spec["inputs"]),
         time_column=config["time_column"],
         closed_by=config["closed_by"],
+        units_from=config.get("units_from"),
         keeps_order=config["keeps_order"],
         one_unit_at_a_time=spec["language"] == "python",
     )

@@ -94,20 +94,30 @@ class Plan:
 
 
 def units_of(
-    inputs: Sequence[Input], unit_by: Sequence[str], code: str, closed_by: str | None = None
+    inputs: Sequence[Input],
+    unit_by: Sequence[str],
+    code: str,
+    closed_by: str | None = None,
+    units_from: str | None = None,
 ) -> dict[Key, Unit]:
     """Return every unit that the inputs give rise to.
 
-    A unit exists where an input that has all `unit_by` columns has a partition. With `closed_by`, a
+    A unit exists where an input that has all `unit_by` columns has a partition; with `units_from`
+    just that input counts, and the others are looked up for what it has. With `closed_by`, a
     unit also depends on one more fact: whether that input has a partition of a later date, that is,
     whether its day is over.
     """
-    leading = [item for item in inputs if set(unit_by) <= set(item.columns)]
+    leading = [
+        item
+        for item in inputs
+        if set(unit_by) <= set(item.columns) and units_from in (None, item.name)
+    ]
     if not leading:
         named = ", ".join(f"{item.name} ({', '.join(item.columns)})" for item in inputs) or "none"
         raise LakeError(
             f"No input has all columns of unit_by ({', '.join(unit_by)}), so nothing says which "
-            f"units there are. Inputs: {named}. Set unit_by to columns that an input has."
+            f"units there are. Inputs: {named}. Set unit_by to columns that an input has, and "
+            "units_from, where it is set, to the name of such an input."
         )
     keys = {project(item.columns, key, unit_by) for item in leading for key in item.partitions}
     indexes = [_Index(item, unit_by) for item in inputs]

@@ -1,0 +1,42 @@
+"""Which units there are."""
+
+import pytest
+
+from ticklake.lake.errors import LakeError
+from ticklake.lake.planning import Input, units_of
+from ticklake.lake.tables import Partition
+
+COLUMNS = ("exchange", "symbol", "date")
+
+
+def table(name: str, *symbols: str) -> Input:
+    keys = [("binance", symbol, "2025-08-01") for symbol in symbols]
+    return Input(name, COLUMNS, {key: Partition(key, (), 0, f"{name} {key}") for key in keys})
+
+
+def symbols_of(*inputs: Input, units_from: str | None = None) -> list[str]:
+    return [symbol for _, symbol, _ in units_of(inputs, COLUMNS, "code", units_from=units_from)]
+
+
+def test_units_are_what_any_input_has_or_what_the_named_one_has() -> None:
+    books, trades = table("books", "A"), table("trades", "A", "B")
+    assert symbols_of(books, trades) == ["A", "B"]
+    assert symbols_of(books, trades, units_from="books") == ["A"]
+    assert symbols_of(table("books"), trades, units_from="books") == []
+
+
+def test_the_other_inputs_still_count_for_a_unit() -> None:
+    key = ("binance", "A", "2025-08-01")
+    books = table("books", "A")
+    with_trades, without = (
+        units_of((books, trades), COLUMNS, "code", units_from="books")[key]
+        for trades in (table("trades", "A"), table("trades", "B"))
+    )
+    assert [part.key for part in with_trades.inputs["trades"]] == [key]
+    assert without.inputs["trades"] == ()
+    assert with_trades.fingerprint != without.fingerprint
+
+
+def test_a_name_that_is_no_input_is_refused() -> None:
+    with pytest.raises(LakeError, match="units_from"):
+        symbols_of(table("books", "A"), units_from="book")
