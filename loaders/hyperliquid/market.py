@@ -70,7 +70,8 @@ def _books(source: str, days: Sequence[date], coins: Sequence[str] | None) -> It
             else:
                 paths = [f"{folder}/{coin}.lz4" for coin in coins]
             for path in paths:
-                coin = path.rpartition("/")[2].removesuffix(".lz4")
+                coin = path.removeprefix(f"{folder}/").removesuffix(".lz4")
+                coin = coin.replace("/", "%2F")  # PURR/USDC: a name is no path
                 yield Item(source, path, f"l2Book-{day:%Y%m%d}-{hour:02d}-{coin}", BooksParser())
 
 

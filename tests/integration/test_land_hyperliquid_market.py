@@ -102,6 +102,17 @@ def test_books_land_with_both_clocks_and_all_levels(lake: Lake, land: Land, tmp_
     assert "0 landed, 2 skipped" in land("order_book").output
 
 
+def test_pairs_with_one_quote_do_not_replace_each_other(
+    lake: Lake, land: Land, tmp_path: Path
+) -> None:
+    coins = ["HFUN/USDC", "PURR/USDC"]
+    for coin in coins:
+        put(tmp_path / "source", f"market_data/{DAY}/0/l2Book/{coin}.lz4", lines(book(coin=coin)))
+    assert land("order_book").exit_code == 0
+    assert [symbol for (symbol,) in rows(lake, "order_book", "symbol", "symbol")] == coins
+    assert "2 skipped" in land("order_book").output
+
+
 def test_coins_are_looked_for_by_name_and_missing_ones_listed(land: Land, tmp_path: Path) -> None:
     put(tmp_path / "source", f"market_data/{DAY}/3/l2Book/BTC.lz4", lines(book()))
     result = land("order_book", "--coins", "BTC,DOGE")
