@@ -25,5 +25,6 @@
         'columns': columns,
         'is_raw': is_raw,
         'lookback': lookback.get(node.name, 0),
+        'required': node.config.meta.get('required', []) if is_raw else [],
     }) }}
 {% endmacro %}

@@ -55,6 +55,7 @@ def raw(lake: Lake) -> Mapping[str, Mapping[str, Sequence[Row]]]:
                 "ts_event": START + rng.randrange(3),
                 "trade_id": rng.choice([None, "1", "2", "3"]),
                 "price": Decimal(number),
+                "size": Decimal(1),
             }
             for number in range(rng.randrange(1, 12))
         ]

@@ -15,6 +15,7 @@
 -- depends_on: {{ ref('trades') }}
 -- depends_on: {{ ref('time_bars') }}
 -- depends_on: {{ ref('wallet_daily') }}
+-- depends_on: {{ ref('quality') }}
 
 select
     path,

@@ -144,6 +144,15 @@ def test_missing_and_further_columns_are_fine(storage: LocalStorage) -> None:
     assert footer_type(storage, parquet(table)) is None
 
 
+def test_a_segment_without_a_column_that_it_needs_is_a_mismatch(storage: LocalStorage) -> None:
+    needed = pa.schema([field.with_nullable(field.name != "price") for field in DECLARED])
+    storage.write(PATH, parquet(pa.table({"value": pa.array([1], pa.int64())})))
+    problem = check_footer(storage, PATH, needed)
+    assert problem is not None
+    assert problem.error_type == "SCHEMA_MISMATCH"
+    assert problem.message == "price: missing, and every segment needs it"
+
+
 def test_a_file_with_none_of_the_columns_is_of_something_else(storage: LocalStorage) -> None:
     assert footer_type(storage, parquet(pa.table({"close": [1.5]}))) == "SCHEMA_MISMATCH"
 

@@ -42,6 +42,8 @@ class InputSpec:
     """Name -> DuckDB type, partition columns among them."""
     is_raw: bool = False
     lookback: int = 0
+    required: tuple[str, ...] = ()
+    """Of raw data, the columns that a segment has to have; it may lack the others."""
 
 
 @dataclass(frozen=True)

@@ -420,6 +420,7 @@ def _input(item: Mapping[str, Any]) -> InputSpec:
         columns=item["columns"],
         is_raw=item["is_raw"],
         lookback=item.get("lookback", 0),
+        required=tuple(item.get("required", ())),
     )
 
 

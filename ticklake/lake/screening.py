@@ -59,11 +59,17 @@ class Screening:
             self._looked_at.discard(path)
 
     def _schema(self, item: InputSpec) -> pa.Schema:
-        """Return the declared columns as a Parquet file that DuckDB wrote has them."""
+        """Return the declared columns as a Parquet file that DuckDB wrote has them.
+
+        Those that a segment has to have are not nullable.
+        """
         if item.location not in self._declared:
             with duckdb.connect() as connection:
                 template = write_template(connection, item, self._scratch)
-            self._declared[item.location] = pq.read_metadata(template).schema.to_arrow_schema()
+            schema = pq.read_metadata(template).schema.to_arrow_schema()
+            self._declared[item.location] = pa.schema(
+                field.with_nullable(field.name not in item.required) for field in schema
+            )
         return self._declared[item.location]
 
 

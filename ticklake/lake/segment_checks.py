@@ -184,7 +184,10 @@ def _without_end(storage: Storage, path: str, size: int) -> Problem:
 def _compare(
     found: pa.Schema, dictionaries: Mapping[str, pa.DataType], declared: pa.Schema
 ) -> Problem | None:
-    """Compare the columns that a source declares with those of a segment, by name."""
+    """Compare the columns that a source declares with those of a segment, by name.
+
+    A segment may lack declared columns that are nullable.
+    """
     by_name = {field.name.lower(): field for field in found}
     if not any(field.name.lower() in by_name for field in declared):
         return Problem("SCHEMA_MISMATCH", f"none of its columns is declared: {found.names}")
@@ -193,6 +196,8 @@ def _compare(
     for field in declared:
         has = by_name.get(field.name.lower())
         if has is None:
+            if not field.nullable:
+                wrong.append(f"{field.name}: missing, and every segment needs it")
             continue
         values = dictionaries.get(has.name)
         if values is not None and not accepts(_plain(has.type), values):
