@@ -2,11 +2,31 @@
 
 import base64
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 
 class NumberText(str):
     """A JSON number that is no integer, kept as it was written."""
+
+
+def load(text: bytes) -> Any:
+    """Return JSON with its numbers as they were written.
+
+    Raises ValueError, with one short line, for what is no JSON, NaN and infinity, a name that is twice
+    in one object, and text that is no Unicode.
+    """
+    try:
+        content = json.loads(
+            text.decode(),
+            parse_float=NumberText,
+            parse_constant=_refuse,
+            object_pairs_hook=_unique,
+        )
+        if b"\\u" in text:
+            dump(content).encode()  # half of a surrogate pair is no text
+    except (ValueError, RecursionError) as error:
+        raise ValueError(str(error).partition("\n")[0][:200]) from None
+    return content
 
 
 def dump(value: Any) -> str:
@@ -28,3 +48,14 @@ def verbatim(text: bytes) -> dict[str, str]:
         return {"text": text.decode()}
     except UnicodeDecodeError:
         return {"base64": base64.b64encode(text).decode()}
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("a name occurs twice in one object")
+    return content

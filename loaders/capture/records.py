@@ -10,10 +10,9 @@ the time received in front, which may be missing, as may the envelope of `stream
      "bids":[["61800.20","2.909"],...],"asks":[["61800.30","2.510"],...]}
 """
 
-import json
 import re
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from loaders.capture.fields import (
     EVENT_TYPES,
@@ -26,7 +25,7 @@ from loaders.capture.fields import (
     Kind,
     Row,
 )
-from loaders.exact_json import NumberText, dump
+from loaders.exact_json import dump, load
 from ticklake.microstructure.book_rebuild import SequenceRule
 
 _PREFIX: Final = re.compile(PREFIX)
@@ -75,25 +74,10 @@ def read_line(line: bytes, rule: SequenceRule) -> list[Record]:
 
 def parse(text: bytes) -> Any:
     """Return JSON with its numbers as they were written. Raises FaultError."""
-
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is no JSON")
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        content = dict(pairs)
-        if len(content) < len(pairs):
-            raise ValueError("a name occurs twice in one object")
-        return content
-
     try:
-        content = json.loads(
-            text.decode(), parse_float=NumberText, parse_constant=refuse, object_pairs_hook=unique
-        )
-        if b"\\u" in text:
-            dump(content).encode()  # half of a surrogate pair is no text
-    except (ValueError, RecursionError) as error:
-        raise FaultError("BAD_JSON", str(error).partition("\n")[0][:200]) from None
-    return content
+        return load(text)
+    except ValueError as error:
+        raise FaultError("BAD_JSON", str(error)) from None
 
 
 def event_type(event: dict[str, Any]) -> EventType | None:

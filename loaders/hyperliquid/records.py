@@ -11,16 +11,15 @@ that it can prove to be free of surprises. One real line of `node_fills_by_block
      "method":"market"},"feeToken":"USDC","twapId":null}]]}
 """
 
-import json
 import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import pyarrow as pa
 
-from loaders.exact_json import NumberText, dump, verbatim
+from loaders.exact_json import NumberText, dump, load, verbatim
 from loaders.hyperliquid.schema import (
     DECIMALS,
     END_TIME_MS,
@@ -152,27 +151,10 @@ def _open_line(
 
 
 def _parse(line: bytes) -> Any:
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is no JSON")
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        content = dict(pairs)
-        if len(content) < len(pairs):
-            raise ValueError("a name occurs twice in one object")
-        return content
-
     try:
-        content = json.loads(
-            line.decode(),
-            parse_float=NumberText,
-            parse_constant=refuse,
-            object_pairs_hook=unique,
-        )
-        if b"\\u" in line:
-            dump(content).encode()  # half of a surrogate pair is no text
-    except (ValueError, RecursionError) as error:
-        raise _FaultError("BAD_JSON", str(error).partition("\n")[0][:200]) from None
-    return content
+        return load(line)
+    except ValueError as error:
+        raise _FaultError("BAD_JSON", str(error)) from None
 
 
 def _read_event(event: Any) -> dict[str, Any]:
