@@ -12,8 +12,8 @@ class NumberText(str):
 def load(text: bytes) -> Any:
     """Return JSON with its numbers as they were written.
 
-    Raises ValueError, with one short line, for what is no JSON, NaN and infinity, a name that is twice
-    in one object, and text that is no Unicode.
+    Raises ValueError, with one short line, for what is no JSON, NaN and infinity, a name that is
+    twice in one object, and text that is no Unicode.
     """
     try:
         content = json.loads(

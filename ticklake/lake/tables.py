@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ticklake.lake.errors import LakeError
 from ticklake.lake.paths import Key, partition_key, partition_path
 from ticklake.lake.storage import Entry, Storage
 
@@ -289,15 +288,6 @@ def partition_paths(partitions: Iterable[Partition]) -> Iterator[str]:
     """Yield the data files of some partitions, in order."""
     for partition in partitions:
         yield from partition.paths
-
-
-def open_table(
-    storage: Storage, location: str, columns: Sequence[str], *, raw: bool
-) -> RawTable | LakeTable:
-    """Return the table at a location of the lake."""
-    if not columns:
-        raise LakeError(f"{location} has no partition columns. Set partition_by in its YAML.")
-    return (RawTable if raw else LakeTable)(storage, location, columns)
 
 
 def _marks(objects: Mapping[str, Entry]) -> list[Any]:

@@ -14,10 +14,9 @@ import numpy.typing as npt
 
 from ticklake.microstructure.compiled import compiled
 from ticklake.microstructure.exact import LIMIT, Integers, fitting, largest
+from ticklake.microstructure.trades import Signs
+from ticklake.microstructure.windows import Ints
 
-Times = npt.NDArray[np.int64]
-Signs = npt.NDArray[np.int8]
-Indexes = npt.NDArray[np.int64]
 Rule = Literal["sum", "imbalance", "run"]
 
 RULES: Final[tuple[Rule, ...]] = ("sum", "imbalance", "run")
@@ -45,9 +44,9 @@ class Bars:
     Of split bars `first` and `last` may be shared by neighbours, and `trade_count` counts parts.
     """
 
-    first: Indexes
+    first: Ints
     """Index of the first trade."""
-    last: Indexes
+    last: Ints
     """Index of the last trade."""
     is_complete: npt.NDArray[np.bool_]
     open: Integers
@@ -58,10 +57,10 @@ class Bars:
     buy_volume: Integers
     sell_volume: Integers
     notional: Integers
-    trade_count: Indexes
+    trade_count: Ints
 
 
-def closing_trades(amount: Integers, sign: Signs, threshold: int, rule: Rule) -> Indexes:
+def closing_trades(amount: Integers, sign: Signs, threshold: int, rule: Rule) -> Ints:
     """Return the index of each trade that closes a bar.
 
     `amount` is what a trade adds: 1, its size or its notional, never negative. A bar closes when
@@ -79,7 +78,7 @@ def closing_trades(amount: Integers, sign: Signs, threshold: int, rule: Rule) ->
     return closing[:count].copy()
 
 
-def whole_bars(trades: Trades, closing: Indexes) -> Bars:
+def whole_bars(trades: Trades, closing: Ints) -> Bars:
     """Return bars of whole trades, given the trades that close them."""
     count = len(trades.size)
     last = closing
@@ -158,7 +157,7 @@ def _times(price: Integers, size: Integers) -> Integers:
     return wide
 
 
-def _reduced(how: np.ufunc, values: Integers, first: Indexes) -> Integers:
+def _reduced(how: np.ufunc, values: Integers, first: Ints) -> Integers:
     """Reduce the values of each bar, where bars follow each other without a hole."""
     if not len(first):
         return values[:0]
@@ -166,7 +165,7 @@ def _reduced(how: np.ufunc, values: Integers, first: Indexes) -> Integers:
     return result
 
 
-def _extremes(values: Integers, first: Indexes, last: Indexes) -> tuple[Integers, Integers]:
+def _extremes(values: Integers, first: Ints, last: Ints) -> tuple[Integers, Integers]:
     """Return the highest and lowest value from `first` to `last`, both included."""
     # Of each pair reduceat reduces [first, last); the second of a pair is thrown away.
     pairs = np.column_stack([first, last]).ravel()

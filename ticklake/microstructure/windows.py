@@ -67,11 +67,6 @@ def window_bounds(obs_ts_us: Ints, row_ts_us: Ints, horizon_us: int) -> Windows:
     return Windows(starts, anchors, ends)
 
 
-def rolling_count(values: Floats, windows: Windows) -> Ints:
-    """How many values that are not NULL are in each window."""
-    return rolling_sum_and_count(values, windows)[1]
-
-
 def rolling_sum(values: Floats, windows: Windows) -> Floats:
     """The sum of each window, NaN over nothing."""
     return rolling_sum_and_count(values, windows)[0]
