@@ -143,7 +143,7 @@ def _query(
     columns: Sequence[str] | None,
 ) -> str:
     """Return SQL for the rows asked for."""
-    from ticklake.lake.building import quoted
+    from ticklake.lake.connection import quoted
     from ticklake.lake.planning import Selection
 
     start, end = bounds

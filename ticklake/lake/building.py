@@ -9,6 +9,7 @@ from typing import Protocol
 
 import duckdb
 
+from ticklake.lake.connection import quoted
 from ticklake.lake.errors import LakeError
 from ticklake.lake.paths import Key, partition_path, project
 from ticklake.lake.planning import Plan, Unit
@@ -252,11 +253,6 @@ def set_files(connection: duckdb.DuckDBPyConnection, files: Mapping[str, list[st
     """Make `getvariable('in_<input>')` the files of each input."""
     for name, urls in files.items():
         connection.execute(f"set variable in_{name} = [{', '.join(map(quoted, urls))}]")
-
-
-def quoted(text: str) -> str:
-    """Return an SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 class _Worker:

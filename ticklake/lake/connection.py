@@ -59,11 +59,7 @@ def refresh_secret(connection: Any, storage: Storage) -> None:
     }
     if not host.endswith(".amazonaws.com"):
         options |= {"endpoint": host, "url_style": "path", "use_ssl": str(scheme == "https")}
-    listed = ", ".join(
-        f"{name} '{value.replace(chr(39), chr(39) * 2)}'"
-        for name, value in options.items()
-        if value
-    )
+    listed = ", ".join(f"{name} {quoted(value)}" for name, value in options.items() if value)
     try:
         connection.execute(f"create or replace temporary secret lake (type s3, {listed})")
     except duckdb.Error:
@@ -75,3 +71,8 @@ def _httpfs() -> str:
     """Return the path of the extension that the wheel of the same DuckDB version carries."""
     folder = Path(duckdb_extension_httpfs.__file__).parent / "extensions"
     return str(folder / f"v{duckdb.__version__}" / "httpfs.duckdb_extension")
+
+
+def quoted(text: str) -> str:
+    """Return an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"

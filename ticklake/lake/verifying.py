@@ -15,9 +15,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ticklake.lake.building import quoted
 from ticklake.lake.catalog import TableListing
-from ticklake.lake.connection import prepare_cursor
+from ticklake.lake.connection import prepare_cursor, quoted
 from ticklake.lake.errors import LakeError
 from ticklake.lake.lease import Lease
 from ticklake.lake.paths import Key, partition_path

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ticklake.lake.connection import quoted
 from ticklake.lake.errors import LakeError
 
 ROW_GROUP: Final = 122_880
@@ -29,9 +30,8 @@ def write_sorted(
 ) -> int:
     """Write the rows of a query by `order_by`, a total order; return their number."""
     order = f"order by {', '.join(order_by)}" if order_by else ""
-    path = str(file).replace("'", "''")
     (row_count,) = connection.execute(
-        f"copy ({rows} {order}) to '{path}' ({WRITER})"
+        f"copy ({rows} {order}) to {quoted(str(file))} ({WRITER})"
     ).fetchone() or (0,)
     return int(row_count)
 
