@@ -88,7 +88,6 @@ def thresholds(folder: Path) -> None:
     """Print what reading takes and then each type: from whole numbers to a table of bars."""
     from ticklake.microstructure.bar_tables import read_day, threshold_bars
     from ticklake.microstructure.bucket_tables import bucket_table
-    from ticklake.microstructure.exact import scaled
 
     def batches() -> Iterator[pa.RecordBatch]:
         columns = "trade_seq, ts_event, ts_capture, price, size, side"
@@ -100,10 +99,9 @@ def thresholds(folder: Path) -> None:
         if name != "vpin":
             threshold_bars(warm, name, Decimal(limit))
     day = timed("read", lambda: read_day("x", "BTCUSDT", date(2025, 8, 1), batches()))
-    none = scaled(pa.array([], pa.decimal128(38, 12)))
     for name, limit in THRESHOLDS.items():
         if name == "vpin":
-            timed(name, lambda limit=limit: bucket_table(day, Decimal(limit), none, 50))
+            timed(name, lambda limit=limit: bucket_table(day, Decimal(limit), 50))
         else:
             timed(name, lambda name=name, limit=limit: threshold_bars(day, name, Decimal(limit)))
 

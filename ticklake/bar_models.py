@@ -18,7 +18,7 @@ from duckdb import DuckDBPyRelation
 
 from ticklake.microstructure import bar_tables, bucket_tables
 from ticklake.microstructure.bar_tables import BAR_TYPES, BarType, Day, read_day
-from ticklake.microstructure.exact import Scaled
+from ticklake.microstructure.bucket_tables import Filled, bucket_table, filled
 from ticklake.microstructure.thresholds import Thresholds, Totals, default_threshold
 
 REAL: Final = "price > 0 and size > 0"
@@ -29,16 +29,19 @@ TOTALS: Final = """
     sum(cast(price * size as decimal(38, 24))) as notional,
     epoch_us(max(ts_event)) - epoch_us(min(ts_event)) as span_us
 """
+VPIN: Final = ("vpin", BarType("volume"))
+"""The buckets of VPIN in the seed of thresholds, and what fills them."""
 BATCH_ROWS: Final = 122_880
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A symbol that traded on the day of a unit, and what it did the day before."""
+    """A symbol that traded on the day of a unit or the day before."""
 
     exchange: str
     symbol: str
-    today: datetime.date
+    today: datetime.date | None
+    """The day of the unit, None where it did not trade on it."""
     yesterday: Totals | None
 
     def limits(
@@ -65,7 +68,8 @@ def threshold_bars(
         wanted = {
             listing: limits
             for listing in _listings(trades)
-            if (
+            if listing.today
+            and (
                 limits := [
                     (name, threshold)
                     for name in bar_types
@@ -92,22 +96,38 @@ def vpin_buckets(
         wanted = {
             listing: limits
             for listing in _listings(trades)
-            if (limits := listing.limits(chosen, "vpin", BarType("volume"), bars_per_day))
+            if listing.today and (limits := listing.limits(chosen, *VPIN, bars_per_day))
         }
-        earlier: dict[tuple[Listing, Decimal], Scaled] = {}
-        nothing = Scaled(np.zeros(0, np.int64), 0)
+        earlier: dict[tuple[Listing, Decimal], Filled] = {}
         for listing, day in _days(trades, list(wanted)):
             for threshold in wanted[listing]:
                 key = listing, threshold
                 if day.date != listing.today:
-                    earlier[key] = bucket_tables.last_imbalances(day, threshold, window)
+                    earlier[key] = filled(day, threshold, window)
                     continue
-                before = earlier.pop(key, nothing)
-                table = bucket_tables.bucket_table(day, threshold, before, window)
+                table = bucket_table(day, threshold, window, earlier.pop(key, None))
                 yield from table.to_batches()
             del day
 
     return pa.RecordBatchReader.from_batches(bucket_tables.SCHEMA, batches())
+
+
+def bucket_volume(
+    trades: DuckDBPyRelation, thresholds: DuckDBPyRelation, bars_per_day: int
+) -> Decimal | None:
+    """Return how much fills a bucket of `vpin_buckets` of the one symbol that `trades` has.
+
+    The smallest where several are chosen, None where there are no such buckets.
+    """
+    chosen = _chosen(thresholds)
+    return min(
+        (
+            threshold
+            for listing in _listings(trades)
+            for threshold in listing.limits(chosen, *VPIN, bars_per_day)
+        ),
+        default=None,
+    )
 
 
 def _chosen(thresholds: DuckDBPyRelation) -> Thresholds:
@@ -115,15 +135,17 @@ def _chosen(thresholds: DuckDBPyRelation) -> Thresholds:
 
 
 def _listings(trades: DuckDBPyRelation) -> list[Listing]:
-    """Return the symbols that traded on the day, in order."""
+    """Return the symbols, in order."""
     rows = trades.filter(REAL).aggregate(TOTALS, "exchange, symbol, date").fetchall()
+    today = {(exchange, symbol): date for exchange, symbol, date, is_today, *_ in rows if is_today}
     yesterday = {
-        symbol: Totals(*totals) for _, symbol, _, is_today, *totals in rows if not is_today
+        (exchange, symbol): Totals(*totals)
+        for exchange, symbol, _, is_today, *totals in rows
+        if not is_today
     }
     return [
-        Listing(exchange, symbol, date, yesterday.get(symbol))
-        for exchange, symbol, date, is_today, *_ in sorted(rows)
-        if is_today
+        Listing(*names, today.get(names), yesterday.get(names))
+        for names in sorted({(exchange, symbol) for exchange, symbol, *_ in rows})
     ]
 
 

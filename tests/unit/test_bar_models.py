@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from ticklake import bar_models
-from ticklake.bar_models import threshold_bars, vpin_buckets
+from ticklake.bar_models import bucket_volume, threshold_bars, vpin_buckets
 from ticklake.microstructure import bar_tables, bucket_tables
 from ticklake.microstructure.bar_tables import TIME, read_day
 from ticklake.microstructure.exact import STORED
@@ -92,8 +92,8 @@ def test_buckets_know_those_of_the_day_before(
     for symbol in SYMBOLS:
         limit = sum(trades(symbol, DAYS[0])["size"].to_pylist()) / 10
         limit = limit.quantize(Decimal("0.1"), "ROUND_CEILING")
-        earlier = bucket_tables.last_imbalances(alone(symbol, DAYS[0]), limit, 12)
-        expected.append(bucket_tables.bucket_table(alone(symbol, DAYS[1]), limit, earlier, 12))
+        earlier = bucket_tables.filled(alone(symbol, DAYS[0]), limit, 12)
+        expected.append(bucket_tables.bucket_table(alone(symbol, DAYS[1]), limit, 12, earlier))
     assert buckets.to_pylist() == pa.concat_tables(expected).to_pylist()
     assert buckets["vpin"].null_count < len(buckets)
 
@@ -106,6 +106,23 @@ def test_only_symbols_of_the_day_with_a_threshold_have_bars(
     assert set(threshold_bars(rows, chosen, ["tick"], 50).read_all()["symbol"].to_pylist()) == {"A"}
     assert len(threshold_bars(rows, chosen, ["dollar"], 50).read_all()) == 0
     assert len(vpin_buckets(rows, chosen, 50, 50).read_all()) == 0
+
+
+def test_a_bucket_of_vpin_is_the_smallest_chosen_or_a_share_of_the_day_before(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    chosen = connection.sql("from chosen")
+    share = sum(trades("D", DAYS[0])["size"].to_pylist()) / 10
+    share = share.quantize(Decimal("0.1"), "ROUND_CEILING")
+    before = relation(connection, trades("D", DAYS[0]))
+    assert bucket_volume(before, chosen, 10) == share  # a day without trades has buckets to look on
+    assert bucket_volume(before, chosen, 50) is None  # 40 trades say too little
+    today = relation(connection, trades("D", DAYS[1]))
+    assert bucket_volume(today, chosen, 10) is None
+    assert bucket_volume(today.limit(0), chosen, 10) is None
+    of_vpin = "select exchange, symbol, 'vpin' as bar_type, threshold"
+    several = connection.sql(f"{of_vpin} from chosen union all {of_vpin} + 1 from chosen")
+    assert bucket_volume(today, several, 10) == Decimal("2.5")
 
 
 def test_trades_of_a_symbol_in_two_places_are_refused(

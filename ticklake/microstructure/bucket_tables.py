@@ -1,5 +1,6 @@
 """Trades of a day to a table of volume buckets with VPIN: the columns of `bars.vpin_buckets`."""
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -7,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from ticklake.microstructure.bar_tables import DECIMAL, TIME, Day, instants, refuse_flood
-from ticklake.microstructure.exact import Scaled, decimals_of, fitting, to_decimal
+from ticklake.microstructure.exact import decimals_of, fitting, scaled_up, to_decimal
 from ticklake.microstructure.vpin import Buckets, volume_buckets, vpin
+from ticklake.microstructure.windows import Floats, Ints
 
 HALVES: Final = pa.decimal128(38, 13)
 """Half of a size has one decimal more than the size."""
@@ -31,16 +33,41 @@ SCHEMA: Final = pa.schema(
 )
 
 
-def last_imbalances(day: Day, threshold: Decimal, window: int) -> Scaled:
-    """Return twice the imbalance of the last buckets of a day, as many as VPIN is over."""
-    buckets, _, decimals = _buckets(day, threshold, 0)
-    return Scaled(buckets.twice_imbalance[-window:], decimals)
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """The complete buckets of a day, in order, with VPIN after each."""
+
+    buckets: Buckets
+    decimals: int
+    """Of the units that their volumes are in."""
+    known_us: Ints
+    """When each was known: its last trade was, and so was every bucket before it."""
+    vpin: Floats
 
 
-def bucket_table(day: Day, threshold: Decimal, earlier: Scaled, window: int) -> pa.Table:
-    """Return the complete buckets of a day, in order; `earlier` are yesterday's last imbalances."""
-    buckets, bucket, decimals = _buckets(day, threshold, earlier.decimals)
-    toxicity = vpin(buckets.twice_imbalance, bucket, earlier.to(decimals).values, window)
+def filled(day: Day, threshold: Decimal, window: int, earlier: Filled | None = None) -> Filled:
+    """Return the complete buckets of a day; VPIN is over `window`, those of the day before too."""
+    least = max(decimals_of(threshold), earlier.decimals if earlier else 0)
+    size = day.size.to(max(day.size.decimals, least))
+    bucket = size.of(threshold)
+    refuse_flood(day, size.values, bucket, threshold)
+    buckets = volume_buckets(size.values, day.sign, bucket)
+    known = day.ts_known[buckets.last_trade]
+    before = None
+    if earlier and len(earlier.known_us):
+        known = np.maximum(known, earlier.known_us[-1])
+        imbalance = earlier.buckets.twice_imbalance[-window:]
+        before = scaled_up(imbalance, earlier.decimals, size.decimals).values
+    values = vpin(buckets.twice_imbalance, bucket, before, window)
+    return Filled(buckets, size.decimals, known, values)
+
+
+def bucket_table(
+    day: Day, threshold: Decimal, window: int, earlier: Filled | None = None
+) -> pa.Table:
+    """Return the complete buckets of a day as rows."""
+    found = filled(day, threshold, window, earlier)
+    buckets, decimals = found.buckets, found.decimals
     count = len(buckets.last_trade)
     columns = [
         *day.keys(count),
@@ -48,18 +75,10 @@ def bucket_table(day: Day, threshold: Decimal, earlier: Scaled, window: int) -> 
         np.arange(1, count + 1),
         instants(day.ts_event[buckets.first_trade]),
         instants(day.ts_event[buckets.last_trade]),
-        instants(day.ts_known[buckets.last_trade]),
+        instants(found.known_us),
         pa.repeat(pa.scalar(threshold, DECIMAL), count),
         to_decimal(fitting(buckets.twice_buy, 5) * 5, decimals + 1, HALVES),
         to_decimal(fitting(buckets.twice_sell, 5) * 5, decimals + 1, HALVES),
-        pa.array(toxicity, from_pandas=True),  # not a number is null
+        pa.array(found.vpin, from_pandas=True),  # not a number is null
     ]
     return pa.table(columns, schema=SCHEMA)
-
-
-def _buckets(day: Day, threshold: Decimal, at_least: int) -> tuple[Buckets, int, int]:
-    """Return buckets with V and the decimals of the units that both are in."""
-    size = day.size.to(max(day.size.decimals, decimals_of(threshold), at_least))
-    bucket = size.of(threshold)
-    refuse_flood(day, size.values, bucket, threshold)
-    return volume_buckets(size.values, day.sign, bucket), bucket, size.decimals

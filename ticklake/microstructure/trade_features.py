@@ -2,21 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
+from ticklake.microstructure.bar_tables import read_day as read_trades_of_day
 from ticklake.microstructure.book import KEYS, Book, read_day, to_arrow
-from ticklake.microstructure.exact import Integers, Scaled, fitting, scaled
+from ticklake.microstructure.bucket_tables import Filled, filled
 from ticklake.microstructure.flow import chain
 from ticklake.microstructure.returns import mid_changes
 from ticklake.microstructure.trade_flow import Intervals, intervals, price_impact_fit, rolling
-from ticklake.microstructure.trades import clock_us, in_order, read_trades, signs
-from ticklake.microstructure.vpin import as_of, volume_buckets, vpin
+from ticklake.microstructure.trades import SCHEMA, in_order, read_trades
+from ticklake.microstructure.vpin import as_of
 from ticklake.microstructure.windows import Floats, Ints
 
+READ: Final = ("trade_seq", *SCHEMA.names)
+"""What is looked at of `trades`."""
 SECOND_US: Final = 1_000_000
 
 
@@ -31,7 +35,7 @@ class Settings:
     buckets: int = 50
     """How many volume buckets VPIN is the mean over."""
     bucket_volume: Decimal | None = None
-    """VPIN's V. None for a `buckets`-th of the volume of the day before."""
+    """VPIN's V, as `bar_models.bucket_volume` finds it. None for none, and no VPIN."""
 
     def __post_init__(self) -> None:
         needed = max([*self.horizons_s, self.regression_s]) + self.max_gap_s
@@ -82,7 +86,8 @@ def trade_features(
 
     `book` and `trades` are the partitions of a symbol and day, `*_before` those of the day before:
     of the book its end is enough, of the trades all is needed, because volume buckets begin at
-    midnight. The result has the columns of `schema()`; undefined is null.
+    midnight. Trades are in the order of `trade_seq`. The result has the columns of `schema()`;
+    undefined is null.
     """
     day, positions = read_day(book, book_before, settings.warmup_s * SECOND_US)
     known = trades if trades_before is None else pa.concat_tables([trades_before, trades])
@@ -108,7 +113,7 @@ def trade_features(
             f"tfi_{horizon}s": window.volumes.tfi,
         }
     columns |= _impact(day, between, settings)
-    columns["vpin"] = _vpin(day.ts_us, trades, trades_before, settings)
+    columns["vpin"] = _vpin(book, day.ts_us, trades, trades_before, settings)
     fields = schema(settings)
     keys = [book[key.name].cast(key.type) for key in KEYS]
     own = [
@@ -136,36 +141,23 @@ def _impact(day: Book, between: Intervals, settings: Settings) -> dict[str, Any]
 
 
 def _vpin(
-    row_ts: Ints, trades: pa.Table, trades_before: pa.Table | None, settings: Settings
+    book: pa.Table,
+    row_ts: Ints,
+    trades: pa.Table,
+    trades_before: pa.Table | None,
+    settings: Settings,
 ) -> Floats:
-    """Return VPIN as of each row, by buckets that begin at the midnight of each day."""
-    volume, count = settings.bucket_volume, settings.buckets
-    days = [in_order(day) for day in (trades_before, trades) if day is not None]
-    least = 0 if volume is None else max(0, -int(volume.normalize().as_tuple().exponent))
-    sizes = _same_units([scaled(day["size"], least) for day in days])
-    values = [size.values for size in sizes]
-    if volume is not None:
-        bucket = sizes[-1].of(volume)
-    else:
-        # In units of a `count`-th of those of the sizes, so that the quotient is a whole number.
-        bucket = int(fitting(values[0]).sum()) if trades_before is not None else 0
-        values = [fitting(size, count) * count for size in values]
-    if bucket <= 0:
+    """Return VPIN as of each row, by the buckets of `bars.vpin_buckets`, and yesterday's alike."""
+    if settings.bucket_volume is None or not len(book):
         return np.full(len(row_ts), np.nan)
-    filled = [
-        volume_buckets(size, signs(day), bucket) for size, day in zip(values, days, strict=True)
-    ]
-    known = [clock_us(day)[buckets.last_trade] for buckets, day in zip(filled, days, strict=True)]
-    series: list[Floats] = []
-    earlier: Integers | None = None
-    for buckets in filled:
-        series.append(vpin(buckets.twice_imbalance, bucket, earlier, count))
-        earlier = buckets.twice_imbalance
-    # A trade of yesterday may be received after one of today; until then, today's has no value.
-    times = np.maximum.accumulate(np.concatenate(known))
-    return as_of(row_ts, times, np.concatenate(series))
-
-
-def _same_units(columns: list[Scaled]) -> list[Scaled]:
-    finest = max(column.decimals for column in columns)
-    return [column.to(finest) for column in columns]
+    exchange, symbol, date = (book[name][0].as_py() for name in ("exchange", "symbol", "date"))
+    buckets: Filled | None = None
+    known: list[Ints] = []
+    values: list[Floats] = []
+    for on, rows in ((date - timedelta(days=1), trades_before), (date, trades)):
+        if rows is not None:
+            day = read_trades_of_day(exchange, symbol, on, rows.to_batches())
+            buckets = filled(day, settings.bucket_volume, settings.buckets, buckets)
+            known.append(buckets.known_us)
+            values.append(buckets.vpin)
+    return as_of(row_ts, np.concatenate(known), np.concatenate(values))

@@ -32,7 +32,6 @@ def rows_of(trades: Sequence[Trade]) -> pa.Table:
         "date": pa.array([one.ts_event // (86_400 * S) for one in trades], pa.int32()).cast(
             "date32"
         ),
-        "trade_seq": pa.array(range(1, count + 1), pa.int64()),
         "first_id": pa.array(ids, pa.int64()),
         "last_id": pa.array([None if one is None else one + 2 for one in ids], pa.int64()),
     }

@@ -7,6 +7,7 @@ so are the lines of Kyle's and Hasbrouck's regressions.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -28,7 +29,9 @@ from tests.unit.microstructure.test_order_flow import (
     in_order,
     table,
 )
+from ticklake.microstructure.bar_tables import read_day
 from ticklake.microstructure.book import columns_of
+from ticklake.microstructure.bucket_tables import bucket_table, filled
 from ticklake.microstructure.exact import STORED
 from ticklake.microstructure.trade_features import Settings, schema, trade_features
 
@@ -60,6 +63,7 @@ def trade_table(trades: Sequence[Trade]) -> pa.Table:
     stamp = pa.timestamp("us", "UTC")
     return pa.table(
         {
+            "trade_seq": pa.array(range(1, len(trades) + 1), pa.int64()),
             "ts_event": pa.array([trade.ts_event for trade in trades], stamp),
             "ts_capture": pa.array([trade.ts_capture for trade in trades], stamp),
             "price": pa.array([trade.price for trade in trades], STORED),
@@ -145,12 +149,13 @@ def line(window: Sequence[Values], of: str, on: str) -> tuple[float | None, floa
 def vpin_of(row_ts: int, days: Sequence[Sequence[Trade]], bucket: Fraction, count: int) -> Any:
     """VPIN as of a time: a walk through the trades of each day that pours them into buckets.
 
-    A bucket is known when the trade that completes it is, and all buckets before it are.
+    They come in the order of the exchange. A bucket is known when the trade that completes it is,
+    and all trades of its day and all buckets before it are.
     """
-    shares: list[Fraction] = []
+    shares: list[tuple[int, Fraction]] = []
     for day in days:
         buy = sell = Fraction()
-        for trade in sorted(day, key=lambda one: one.ts):
+        for number, trade in enumerate(day):
             left = Fraction(trade.size)
             while left:
                 part = min(left, bucket - buy - sell)
@@ -158,11 +163,11 @@ def vpin_of(row_ts: int, days: Sequence[Sequence[Trade]], bucket: Fraction, coun
                 buy += part * Fraction(1 + trade.sign, 2)
                 sell += part * Fraction(1 - trade.sign, 2)
                 if buy + sell == bucket:
-                    if trade.ts > row_ts:
-                        return mean(shares, count)
-                    shares.append(abs(buy - sell) / bucket)
+                    known = max(one.ts for one in day[: number + 1])
+                    shares.append((known, abs(buy - sell) / bucket))
                     buy = sell = Fraction()
-    return mean(shares, count)
+    late = next((at for at, (known, _) in enumerate(shares) if known > row_ts), len(shares))
+    return mean([share for _, share in shares[:late]], count)
 
 
 def mean(shares: Sequence[Fraction], count: int) -> float | None:
@@ -246,9 +251,9 @@ def test_a_day_continues_the_day_before(
     to = replace(SHORT, bucket_volume=None if bucket is None else Decimal(bucket))
     found = trade_features(table(day), trade_table(today), table(head), trade_table(earlier), to)
     wanted = by_row(rows, trades, to)[len(head) :]
-    size = Fraction(bucket) if bucket else volume(earlier, 1, 0, -1) / to.buckets
     for value in wanted:
-        value["vpin"] = vpin_of(value["ts"], [earlier, today], size, 3) if size else None
+        days = [earlier, today]
+        value["vpin"] = vpin_of(value["ts"], days, Fraction(bucket), 3) if bucket else None
     since = min(MIDNIGHT, *(row.ts for row in day)) - to.warmup_s * S
     # Where all of the day before is in the warm-up, a day is what one pass over both makes it.
     if head and all(row.ts >= since for row in head):
@@ -304,26 +309,26 @@ def test_as_much_bought_as_sold_is_no_flow_at_all() -> None:
     assert found["kyle_lambda_n"].to_pylist() == [0, 1, 2, 3]
 
 
-def test_the_bucket_is_a_share_of_yesterday_to_the_last_bit() -> None:
-    to = replace(SHORT, buckets=3)
-    earlier = [at(-9 * S, "5"), at(-8 * S, "5", "sell")]
-    rows = table([plain(0), plain(2 * S), plain(4 * S)])
-    # V is 10/3: the buckets are all bought, half and half, and all sold.
-    wanted = float((1 + Fraction(0) + 1) / 3)
-    today = [at(S, "3.333333333333"), at(3 * S, "0.000000000001")]
-    found = trade_features(rows, trade_table(today), table([plain(-S)]), trade_table(earlier), to)
-    assert found["vpin"].to_pylist() == pytest.approx([wanted] * 3, rel=1e-15)
-    more = [*today, at(3 * S, "0.000000000001")]
-    found = trade_features(rows, trade_table(more), table([plain(-S)]), trade_table(earlier), to)
-    assert found["vpin"].to_pylist() == pytest.approx([wanted] * 3, rel=1e-15)
-    found = trade_features(
-        rows, trade_table([at(S, "3"), at(3 * S, "1", "sell")]), None, trade_table(earlier), to
-    )
-    bought, sold = Fraction(3), Fraction(1, 3)
-    last = abs(bought - sold) / Fraction(10, 3)
-    assert found["vpin"].to_pylist() == pytest.approx(
-        [wanted, wanted, float((0 + 1 + last) / 3)], rel=1e-15
-    )
+@COMPILES
+@given(markets(), st.sampled_from(["0.3", "1", "7.25"]))
+def test_vpin_is_that_of_the_last_known_bucket(
+    market: tuple[list[Row], list[Trade]], bucket: str
+) -> None:
+    rows, trades = market
+    (_, day), (earlier, today) = split(rows), split(trades)
+    days = [
+        read_day("x", "y", date(2025, 8, number), trade_table(some).to_batches())
+        for number, some in ((1, earlier), (2, today))
+    ]
+    volume = Decimal(bucket)
+    buckets = bucket_table(days[1], volume, 3, filled(days[0], volume, 3)).to_pylist()
+    to = replace(SHORT, bucket_volume=volume)
+    found = trade_features(table(day), trade_table(today), None, trade_table(earlier), to)
+    for row, value in zip(day, found["vpin"].to_pylist(), strict=True):
+        at = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=row.ts)
+        known = [one["vpin"] for one in buckets if one["ts_available"] <= at]
+        if known:
+            assert value == known[-1]
 
 
 def test_a_bucket_of_yesterday_counts_once_its_last_trade_is_received() -> None:
