@@ -40,3 +40,34 @@ def test_the_other_inputs_still_count_for_a_unit() -> None:
 def test_a_name_that_is_no_input_is_refused() -> None:
     with pytest.raises(LakeError, match="units_from"):
         symbols_of(table("books", "A"), units_from="book")
+
+
+def on(name: str, *days: tuple[str, str]) -> Input:
+    keys = [(exchange, "A", date) for exchange, date in days]
+    return Input(name, COLUMNS, {key: Partition(key, (), 0, f"{name} {key}") for key in keys})
+
+
+def test_a_day_is_over_when_the_named_input_or_any_of_them_has_a_later_one() -> None:
+    first, second = "2025-08-01", "2025-08-02"
+    books = on("books", ("x", first), ("x", second), ("y", first))
+    trades = on("trades", ("x", first), ("y", first), ("y", second))
+
+    def closed(closed_by: str | None) -> list[tuple[str, ...]]:
+        units = units_of([books, trades], ("exchange", "date"), "code", closed_by)
+        return [key for key, unit in units.items() if unit.is_closed]
+
+    assert closed("books") == [("x", first)]
+    assert closed("trades") == [("y", first)]
+    assert closed("*") == [("x", first), ("y", first)]
+    assert closed(None) == []
+
+
+def test_what_cannot_say_that_a_day_is_over_is_refused() -> None:
+    books = on("books", ("x", "2025-08-01"))
+    for unit_by, closed_by in (
+        (("exchange", "date"), "trades"),
+        (COLUMNS, "books"),
+        (COLUMNS, "*"),
+    ):
+        with pytest.raises(LakeError, match="closed_by names"):
+            units_of([books], unit_by, "code", closed_by)

@@ -18,6 +18,9 @@ from ticklake.lake.tables import Partition, Published, fingerprint
 TO_BE_BUILT = "to be built"
 """Stands for the fingerprint of a partition that a plan would build and nobody has built yet."""
 
+ANY_INPUT = "*"
+"""As `closed_by`: every input with all `unit_by` columns."""
+
 
 @dataclass(frozen=True)
 class Input:
@@ -104,8 +107,8 @@ def units_of(
 
     A unit exists where an input that has all `unit_by` columns has a partition; with `units_from`
     just that input counts, and the others are looked up for what it has. With `closed_by`, a
-    unit also depends on one more fact: whether that input has a partition of a later date, that is,
-    whether its day is over.
+    unit also depends on one more fact: whether that input, or any with `*`, has a partition of a
+    later date, that is, whether its day is over.
     """
     leading = [
         item
@@ -239,20 +242,21 @@ def _last_dates(
     """Return the last date of the `closed_by` input for each unit key without its date."""
     if closed_by is None:
         return {}
-    closing = next((item for item in inputs if item.name == closed_by), None)
-    if (
-        closing is None
-        or set(unit_by) != {"exchange", "date"}
-        or not set(unit_by) <= set(closing.columns)
-    ):
+    closing = [
+        item
+        for item in inputs
+        if closed_by in (item.name, ANY_INPUT) and set(unit_by) <= set(item.columns)
+    ]
+    if not closing or set(unit_by) != {"exchange", "date"}:
         raise LakeError(
-            f"closed_by names {closed_by!r}: that has to be an input with exchange and date, and "
-            f"unit_by has to be these two, not {', '.join(unit_by)}."
+            f"closed_by names {closed_by!r}: that has to be an input with exchange and date, or * "
+            f"for any such, and unit_by has to be these two, not {', '.join(unit_by)}."
         )
     without_date = [column for column in unit_by if column != "date"]
     last: dict[Key, str] = {}
-    for key in closing.partitions:
-        group = project(closing.columns, key, without_date)
-        (day,) = project(closing.columns, key, ["date"])
-        last[group] = max(day, last.get(group, ""))
+    for item in closing:
+        for key in item.partitions:
+            group = project(item.columns, key, without_date)
+            (day,) = project(item.columns, key, ["date"])
+            last[group] = max(day, last.get(group, ""))
     return last
