@@ -1,13 +1,21 @@
-{# One row per exchange, symbol, bar length and bar start in which there was a trade. #}
+{# One row per exchange, symbol, bar length and bar start with a trade or a book row. #}
 {{ config(
     materialized='lake',
     partition_by=['exchange', 'date'],
     order_by=['symbol', 'bar_seconds', 'ts_open'],
-    closed_by='trades',
+    closed_by='*',
     time_column='ts_open',
 ) }}
 
 with
+
+bar_lengths as (
+
+    select
+        unnest({{ bar_lengths() }}) as bar_seconds,
+        cast(bar_seconds as bigint) * 1000000 as bar_us
+
+),
 
 trades as (
 
@@ -15,8 +23,9 @@ trades as (
         exchange,
         symbol,
         date,
-        ts_event,
         trade_seq,
+        epoch_us(ts_event) - epoch_us(ts_event) % ({{ bar_step() }} * 1000000) as step_us,
+        coalesce(ts_capture, ts_event) as ts,
         price,
         size,
         side,
@@ -27,35 +36,20 @@ trades as (
 
 ),
 
-bar_lengths as (
+book_bars as (
 
-    select
-        unnest({{ bar_lengths() }}) as bar_seconds,
-        cast(bar_seconds as bigint) * 1000000 as bar_us
+    select * from {{ lake_ref('book_bars') }}
 
 ),
 
-bucketed as (
-
-    select
-        trades.*,
-        bar_lengths.bar_seconds,
-        bar_lengths.bar_us,
-        epoch_us(ts_event) - epoch_us(ts_event) % bar_us as open_us
-    from trades
-    cross join bar_lengths
-
-),
-
-bars as (
+{# Trades are read once: bars of every length are put together from steps, exactly. #}
+steps as (
 
     select
         exchange,
         date,
         symbol,
-        bar_seconds,
-        open_us,
-        open_us + bar_us as close_us,
+        step_us,
         min_by(price, trade_seq) as open,
         max(price) as high,
         min(price) as low,
@@ -67,10 +61,47 @@ bars as (
         sum(if(side = 'buy', notional, 0)) as buy_notional,
         sum(if(side = 'sell', notional, 0)) as sell_notional,
         count(*) as trade_count,
-        cast(sum(match_count) as bigint) as match_count,
-        max(epoch_us(ts_event)) as last_trade_us
-    from bucketed
-    group by exchange, date, symbol, bar_seconds, bar_us, open_us
+        sum(match_count) as match_count,
+        max(ts) as ts
+    from trades
+    group by exchange, date, symbol, step_us
+
+),
+
+trade_bars as (
+
+    select
+        exchange,
+        date,
+        symbol,
+        bar_seconds,
+        make_timestamptz(step_us - step_us % bar_us) as ts_open,
+        min_by(open, step_us) as open,
+        max(high) as high,
+        min(low) as low,
+        max_by(close, step_us) as close,
+        sum(volume) as volume,
+        sum(buy_volume) as buy_volume,
+        sum(sell_volume) as sell_volume,
+        sum(notional) as notional,
+        sum(buy_notional) as buy_notional,
+        sum(sell_notional) as sell_notional,
+        sum(trade_count) as trade_count,
+        sum(match_count) as match_count,
+        max(ts) as ts
+    from steps
+    cross join bar_lengths
+    group by exchange, date, symbol, bar_seconds, ts_open
+
+),
+
+joined as (
+
+    select
+        *,
+        ts_open + to_seconds(bar_seconds) as ts_end
+    from trade_bars
+    full outer join book_bars using (exchange, date, symbol, bar_seconds, ts_open)
 
 ),
 
@@ -81,26 +112,47 @@ time_bars as (
         date,
         symbol,
         bar_seconds,
-        make_timestamptz(open_us) as ts_open,
-        make_timestamptz(close_us) as ts_close,
+        ts_open,
+        ts_end as ts_close,
+        max(greatest(ts_end, ts, ts_available)) over so_far as ts_available,
         open,
         high,
         low,
         close,
-        volume,
-        buy_volume,
-        sell_volume,
-        notional,
-        buy_notional,
-        sell_notional,
+        coalesce(volume, 0) as volume,
+        coalesce(buy_volume, 0) as buy_volume,
+        coalesce(sell_volume, 0) as sell_volume,
+        coalesce(notional, 0) as notional,
+        coalesce(buy_notional, 0) as buy_notional,
+        coalesce(sell_notional, 0) as sell_notional,
         cast(notional as double) / cast(volume as double) as vwap,
-        trade_count,
-        match_count,
-        {# The data say when a bar is over, not the clock: a later trade, or a later day. #}
-        max(last_trade_us) over (partition by exchange, date, symbol, bar_seconds)
-        >= close_us
-        or {{ lake_is_closed('exchange') }} as is_complete
-    from bars
+        cast(coalesce(trade_count, 0) as bigint) as trade_count,
+        cast(coalesce(match_count, 0) as bigint) as match_count,
+        mid_open,
+        mid_high,
+        mid_low,
+        mid_close,
+        spread_mean,
+        spread_twap,
+        ofi_sum,
+        mlofi_decay_sum,
+        mlofi_decay_close,
+        realized_var,
+        realized_vol,
+        imbalance_l1_open,
+        imbalance_l1_close,
+        microprice_open,
+        microprice_close,
+        coalesce(book_row_count, 0) as book_row_count,
+        is_gap,
+        {# The data say when a bar is over, not the clock: a later bar, or a later day. #}
+        lead(ts_open) over so_far is not null or {{ lake_is_closed('exchange') }} as is_complete
+    from joined
+    window so_far as (
+        partition by exchange, date, symbol, bar_seconds
+        order by ts_open
+        rows between unbounded preceding and current row
+    )
 
 )
 

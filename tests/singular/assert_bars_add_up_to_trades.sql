@@ -62,6 +62,7 @@ bars as (
         min(low) as low,
         max(high) as high
     from {{ lake_ref('time_bars') }}
+    where trade_count > 0
     group by exchange, date, symbol, bar_seconds
 
 )

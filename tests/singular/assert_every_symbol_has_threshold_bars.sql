@@ -14,6 +14,7 @@ days as (
         max(ts_open) - min(ts_open) - to_seconds(max(bar_seconds)) as span,
         sum(trade_count) / count(distinct bar_seconds) as trade_count
     from {{ lake_ref('time_bars') }}
+    where trade_count > 0
     group by exchange, date, symbol
 
 ),

@@ -22,6 +22,7 @@ bars as (
         *,
         ts_open as open_time
     from {{ lake_ref('time_bars') }}
+    where trade_count > 0
 
 ),
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ticklake.lake.days import day_before, end_of_day_before, own_day
+from ticklake.lake.days import day_before, end_of_day_before, last_row_of_day_before, own_day
 
 TODAY = date(2024, 1, 2)
 YESTERDAY = TODAY - timedelta(days=1)
@@ -118,3 +118,14 @@ def test_a_day_has_its_own_rows_and_those_of_the_date_before() -> None:
         assert earlier is not None
         assert earlier["row_seq"].to_pylist() == [1, 2]
         assert day_before(relation(connection, [], [(0, None, None)]), ["row_seq"]) is None
+
+
+@pytest.mark.parametrize("own", [[], [(5, None, None)]])
+def test_the_last_row_of_the_day_before_is_the_last_by_row_seq(own: list[Row]) -> None:
+    before: list[Row] = [(-3, 2, 9), (-2, -1, None), (-2, None, 1)]
+    with duckdb.connect() as connection:
+        rows = relation(connection, before, own)
+        last = last_row_of_day_before(rows, ["row_seq", "seq"])
+        assert last is not None
+        assert last.to_pylist() == [{"row_seq": 3, "seq": 1}]
+        assert last_row_of_day_before(relation(connection, [], own), ["row_seq"]) is None

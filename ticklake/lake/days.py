@@ -50,6 +50,17 @@ def end_of_day_before(
     return _read(rows, f"date < getvariable('unit_date') and row_seq >= {row_seq}", columns)
 
 
+def last_row_of_day_before(
+    rows: duckdb.DuckDBPyRelation, columns: Sequence[str]
+) -> pa.Table | None:
+    """Return the row of the date before with the highest `row_seq`; None where there is none."""
+    earlier = rows.filter("date < getvariable('unit_date')")
+    (row_seq,) = earlier.aggregate("max(row_seq)").fetchone() or (None,)
+    if row_seq is None:
+        return None
+    return _read(rows, f"date < getvariable('unit_date') and row_seq = {row_seq}", columns)
+
+
 def _read(rows: duckdb.DuckDBPyRelation, condition: str, columns: Sequence[str]) -> pa.Table:
     listed = ", ".join(f'"{column}"' for column in columns)
     return rows.filter(condition).project(listed).to_arrow_reader(PIECE).read_all()
