@@ -71,3 +71,18 @@ def test_what_cannot_say_that_a_day_is_over_is_refused() -> None:
     ):
         with pytest.raises(LakeError, match="closed_by names"):
             units_of([books], unit_by, "code", closed_by)
+
+
+def test_a_day_reads_the_month_that_it_lies_in() -> None:
+    days = [("binance", day) for day in ("2025-07-31", "2025-08-01", "2025-08-31")]
+    months = [("binance", symbol, month) for symbol in "AB" for month in ("2025-07", "2025-08")]
+    months.append(("okx", "A", "2025-08"))
+    by_day = Input("bars", ("exchange", "date"), {key: Partition(key, (), 0, "") for key in days})
+    columns = ("exchange", "symbol", "month")
+    by_month = Input("klines", columns, {key: Partition(key, (), 0, "") for key in months})
+    units = units_of((by_day, by_month), ("exchange", "date"), "code")
+    assert [[part.key[1:] for part in unit.inputs["klines"]] for unit in units.values()] == [
+        [("A", "2025-07"), ("B", "2025-07")],
+        [("A", "2025-08"), ("B", "2025-08")],
+        [("A", "2025-08"), ("B", "2025-08")],
+    ]

@@ -2,8 +2,9 @@
 
 A unit is the part of a table that is planned, computed and fingerprinted as one: all partitions
 that agree on the `unit_by` columns. It depends on exactly those input partitions that agree with it
-on the columns they share, on the look-back days where a definition needs them, and on the code. So
-late, changed and removed inputs and changed code are one case: the fingerprint differs.
+on the columns they share, on the look-back days where a definition needs them, and on the code. Of
+an input that has a partition a month a day reads its own. So late, changed and removed inputs and
+changed code are one case: the fingerprint differs.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -210,6 +211,8 @@ class _Index:
     def __init__(self, item: Input, unit_by: Sequence[str]) -> None:
         self.input = item
         self._shared = [column for column in unit_by if column in item.columns]
+        if "date" in unit_by and "month" in item.columns and "month" not in unit_by:
+            self._shared.append("month")
         if item.lookback and "date" not in self._shared:
             raise LakeError(
                 f"lookback on {item.name} needs a date that both it and unit_by have. "
@@ -223,6 +226,8 @@ class _Index:
     def of(self, values: Mapping[str, str]) -> tuple[Partition, ...]:
         """Return what a unit reads of this input: look-back days first, then its own."""
         found: list[Partition] = []
+        if "date" in values:
+            values = {"month": values["date"][:7], **values}
         for days in range(self.input.lookback, -1, -1):
             key = tuple(
                 values[column] if column != "date" or not days else _days_before(values, days)
