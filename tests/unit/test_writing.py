@@ -1,6 +1,5 @@
 """Writing rows that come in order: the order is checked, and the bytes depend on the rows alone."""
 
-import hashlib
 import itertools
 import json
 from collections.abc import Sequence
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -37,15 +37,10 @@ def rows_of(numbers: Sequence[int]) -> pa.Table:
     )
 
 
-def written(table: pa.Table, file: Path, batch_rows: int | None = None) -> int:
+def written(table: pa.Table, file: Path, batch_rows: int | None = None, encoders: int = 2) -> int:
     """Write a table that reaches the writer in batches of some size."""
-    with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        batches = pa.RecordBatchReader.from_batches(
-            table.schema, table.to_batches(max_chunksize=batch_rows)
-        )
-        connection.register("given", batches)
-        return write_in_order(connection, "from given", ["row_seq"], file)
+    batches = table.to_batches(max_chunksize=batch_rows)
+    return write_in_order(table.schema, batches, ["row_seq"], file, encoders)
 
 
 def test_rows_come_back_as_they_were_in_row_groups_of_one_size(tmp_path: Path) -> None:
@@ -57,36 +52,55 @@ def test_rows_come_back_as_they_were_in_row_groups_of_one_size(tmp_path: Path) -
     assert pq.read_table(tmp_path / "file").equals(table)
 
 
-def test_the_bytes_do_not_depend_on_the_size_of_batches(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def by_one_writer(table: pa.Table, file: Path, row_group: int) -> None:
+    """Write a table as pyarrow alone does it."""
+    with pq.ParquetWriter(
+        file,
+        table.schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=["state"],
+        store_schema=False,
+    ) as writer:
+        writer.write_table(table.combine_chunks(), row_group_size=row_group)
+
+
+@pytest.mark.parametrize("row_group", [60_000, 25_000, 4_000, 7])
+def test_the_bytes_are_those_of_one_writer_whatever_the_batches_and_threads(
+    row_group: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = rows_of(range(1, 60_000))
-    hashes = set()
-    for batch_rows in (None, 2_048, 1_000, 7_777):
-        batches = table.to_batches(max_chunksize=batch_rows)
-        monkeypatch.setattr(writing, "ROW_GROUP", 25_000)
-        written_rows = _write_batches(table.schema, batches, tmp_path / "file")
-        assert written_rows == table.num_rows
-        hashes.add(hashlib.sha256((tmp_path / "file").read_bytes()).hexdigest())
-    assert len(hashes) == 1
+    """Of one row group, of some, of more than fit into the short form of a list, of very many."""
+    table = rows_of(range(1, 300 if row_group == 7 else 60_000))
+    monkeypatch.setattr(writing, "ROW_GROUP", row_group)
+    by_one_writer(table, tmp_path / "one", row_group)
+    for batch_rows, encoders in [(None, 1), (None, 2), (2_048, 2), (1_000, 3), (7_777, 1)]:
+        assert written(table, tmp_path / "file", batch_rows, encoders) == table.num_rows
+        assert (tmp_path / "file").read_bytes() == (tmp_path / "one").read_bytes()
 
 
-class _Given:
-    """Stands in for a connection: its queries give batches as they are."""
+def test_every_engine_reads_back_what_was_written(tmp_path: Path) -> None:
+    table = rows_of(range(1, 2 * ROW_GROUP + 10))
+    written(table, tmp_path / "file")
+    assert pl.read_parquet(tmp_path / "file").equals(pl.DataFrame(table))
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        assert (
+            connection.sql(f"from read_parquet('{tmp_path / 'file'}')")
+            .to_arrow_table()
+            .equals(table)
+        )
 
-    def __init__(self, schema: pa.Schema, batches: Sequence[pa.RecordBatch]) -> None:
-        self._reader = pa.RecordBatchReader.from_batches(schema, batches)
 
-    def sql(self, _query: str) -> "_Given":
-        return self
-
-    def to_arrow_reader(self, _rows: int) -> pa.RecordBatchReader:
-        return self._reader
-
-
-def _write_batches(schema: pa.Schema, batches: Sequence[pa.RecordBatch], file: Path) -> int:
-    connection: Any = _Given(schema, batches)
-    return write_in_order(connection, "", ["row_seq"], file)
+def test_readers_can_skip_row_groups_by_their_statistics(tmp_path: Path) -> None:
+    written(rows_of(range(1, 2 * ROW_GROUP + 10)), tmp_path / "file")
+    metadata = pq.read_metadata(tmp_path / "file")
+    found = [metadata.row_group(at).column(0).statistics for at in range(3)]
+    assert [(one.min, one.max, one.null_count) for one in found] == [
+        (1, ROW_GROUP, 0), (ROW_GROUP + 1, 2 * ROW_GROUP, 0),
+        (2 * ROW_GROUP + 1, 2 * ROW_GROUP + 9, 0),
+    ]  # fmt: skip
+    late = pq.read_table(tmp_path / "file", filters=[("row_seq", ">", 2 * ROW_GROUP)])
+    assert late["row_seq"].to_pylist() == [2 * ROW_GROUP + at for at in range(1, 10)]
 
 
 @settings(max_examples=60, deadline=None)
@@ -104,17 +118,17 @@ def test_rows_that_do_not_rise_are_refused_wherever_they_are(
     sort: bool,
 ) -> None:
     numbers = sorted(set(numbers)) if sort else numbers
-    batches = rows_of(numbers).to_batches(max_chunksize=batch_rows)
+    table = rows_of(numbers)
     file = tmp_path_factory.mktemp("written") / "file"
     falls = [(a, b) for a, b in itertools.pairwise(numbers) if b <= a]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(writing, "ROW_GROUP", row_group)
         if not falls:
-            assert _write_batches(batches[0].schema, batches, file) == len(numbers)
+            assert written(table, file, batch_rows) == len(numbers)
             assert pq.read_table(file)["row_seq"].to_pylist() == numbers
             return
         with pytest.raises(LakeError, match="do not come by row_seq") as refusal:
-            _write_batches(batches[0].schema, batches, file)
+            written(table, file, batch_rows)
     assert f"after {falls[0][0]} comes {falls[0][1]}." in str(refusal.value)
 
 
@@ -132,7 +146,8 @@ def test_readers_see_the_types_they_see_of_sorted_rows(tmp_path: Path) -> None:
             timestamptz '2024-01-02 00:00:00+00' as ts, 1.5::decimal(38, 12) as price"""
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
-        write_in_order(connection, columns, ["row_seq"], tmp_path / "in_order")
+        rows = connection.sql(columns).to_arrow_reader(ROW_GROUP)
+        write_in_order(rows.schema, rows, ["row_seq"], tmp_path / "in_order")
         write_sorted(connection, columns, ["row_seq"], tmp_path / "sorted")
         seen = [
             connection.execute(f"{what} from read_parquet('{tmp_path / file}')").fetchall()

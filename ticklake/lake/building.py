@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ticklake.lake.connection import quoted
 from ticklake.lake.errors import LakeError
@@ -17,11 +19,12 @@ from ticklake.lake.publishing import Origin, drop, publish
 from ticklake.lake.segment_checks import Problem
 from ticklake.lake.storage import Storage
 from ticklake.lake.tables import LakeTable, partition_paths
-from ticklake.lake.writing import write_in_order, write_sorted
+from ticklake.lake.writing import ROW_GROUP, write_in_order, write_sorted
 
 BATCH_BYTES = 64 << 20  # compressed input of the units that are computed in one query
 BATCH_UNITS = 500
 RESULT = "lake_batch"
+RETURNED = "lake_returned"
 WRONG_FOR_ALL = (
     duckdb.BinderException,
     duckdb.CatalogException,
@@ -102,8 +105,11 @@ class FailedUnitsError(LakeError):
         self.failures = failures
 
 
-Compute = Callable[[duckdb.DuckDBPyConnection, Sequence[Unit], Mapping[str, list[str]]], str]
-"""Given a batch and the files of each input, return the SQL whose rows are the result."""
+Compute = Callable[
+    [duckdb.DuckDBPyConnection, Sequence[Unit], Mapping[str, list[str]]], str | pa.RecordBatchReader
+]
+"""Given a batch and the files of each input, return the SQL whose rows are the result, or the rows.
+"""
 
 
 class RawCheck(Protocol):
@@ -309,7 +315,15 @@ class _Worker:
         connection.execute(
             f"set variable closed_units = [{', '.join(map(quoted, closed))}]::varchar[]"
         )
-        query = self._compute(connection, units, files)
+        result = self._compute(connection, units, files)
+        if isinstance(result, pa.RecordBatchReader):
+            if model.keeps_order:
+                self._run_in_order(units[0], result)
+                return
+            connection.register(RETURNED, result)
+            query = f"select * from {RETURNED}"
+        else:
+            query = result
         self._check_contract(query)
         if len(units) == 1 and model.unit_by == model.partition_by:
             (unit,) = units
@@ -325,6 +339,36 @@ class _Worker:
                     for number, key in enumerate(found.get(unit.key, ()))
                 }
                 self._publish(unit, staged_files)
+
+    def _run_in_order(self, unit: Unit, rows: pa.RecordBatchReader) -> None:
+        """Write rows as a Python model returns them: DuckDB only says what types they have."""
+        self._connection.register(RETURNED, rows.schema.empty_table())
+        self._check_contract(f"select * from {RETURNED}")
+        listed = ", ".join(f'"{name}"' for name in self._columns)
+        schema = self._connection.sql(f"select {listed} from {RETURNED}").to_arrow_table().schema
+        batches = (
+            own.select(self._columns).cast(schema) for own in map(self._own_rows(unit), rows)
+        )
+        staged = self._folder / "0.parquet"
+        row_count = write_in_order(schema, batches, self._model.order_by, staged)
+        self._publish(unit, {unit.key: (staged, row_count)})
+
+    def _own_rows(self, unit: Unit) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
+        """Return what keeps the rows of a unit, as `_guard` does in SQL."""
+        key = dict(zip(self._model.partition_by, unit.key, strict=True))
+
+        def own_rows(batch: pa.RecordBatch) -> pa.RecordBatch:
+            if self._looks_back:
+                is_context = pc.less(batch["date"], _like(key["date"], batch["date"]))
+                if pc.any(is_context).as_py():
+                    batch = batch.filter(pc.invert(is_context))
+            for column, value in key.items():
+                is_own = pc.equal(batch[column], _like(value, batch[column]))
+                if pc.all(is_own, skip_nulls=False, min_count=0).as_py() is not True:
+                    raise ValueError(_stray("another partition"))
+            return batch
+
+        return own_rows
 
     def _check_contract(self, query: str) -> None:
         """Compare the result's columns with the YAML before anything of it is published."""
@@ -370,7 +414,8 @@ class _Worker:
             return staged, write_sorted(self._connection, rows, order_by, staged)
         if not is_sorted:
             rows += f" order by {order_by[0]}"
-        return staged, write_in_order(self._connection, rows, order_by, staged)
+        reader = self._connection.sql(rows).to_arrow_reader(ROW_GROUP)
+        return staged, write_in_order(reader.schema, reader, order_by, staged)
 
     def _publish(self, unit: Unit, staged_files: Mapping[Key, tuple[Path, int]]) -> None:
         """Publish the partitions of a unit, then drop those it no longer has."""
@@ -458,6 +503,11 @@ class _Worker:
             day = dict(zip(self._model.unit_by, unit.key, strict=True))["date"]
             context = f"when date < {quoted(day)} then false"
         return f"case when {self._is(unit.key)} then true {context} else error({message}) end"
+
+
+def _like(value: str, column: pa.Array) -> pa.Scalar:
+    """Return the value of a key as a column has it."""
+    return pa.scalar(value).cast(column.type)
 
 
 def _stray(where: str) -> str:

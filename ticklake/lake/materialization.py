@@ -10,8 +10,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from ticklake.lake.building import (
+    RETURNED,
     Compute,
     InputSpec,
     ModelSpec,
@@ -348,7 +350,7 @@ def _python_compute(
         connection: duckdb.DuckDBPyConnection,
         units: Sequence[Unit],
         files: Mapping[str, list[str]],
-    ) -> str:
+    ) -> str | pa.RecordBatchReader:
         # A connection of its own: a result that streams from a ref would wait for itself.
         reader = connection.cursor()
         prepare_cursor(reader)
@@ -365,9 +367,13 @@ def _python_compute(
 
         result = python_model(dbt_object(load), reader)
         if isinstance(result, duckdb.DuckDBPyRelation):
-            result = result.to_arrow_reader(BATCH_ROWS)
-        connection.register("lake_python_result", result)
-        return "select * from lake_python_result"
+            return result.to_arrow_reader(BATCH_ROWS)
+        if isinstance(result, pa.Table):
+            return result.to_reader(BATCH_ROWS)
+        if isinstance(result, pa.RecordBatchReader):
+            return result
+        connection.register(RETURNED, result)
+        return f"select * from {RETURNED}"
 
     return compute
 

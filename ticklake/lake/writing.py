@@ -1,11 +1,13 @@
-"""Writing the rows of a query to one Parquet file, with the same bytes every time.
+"""Writing rows to one Parquet file, with the same bytes every time.
 
-Either DuckDB sorts them (`write_sorted`), or they come in order already and only have to be written
-(`write_in_order`): a model with a row for each row of its input has nothing to sort, and sorting a
-hundred columns costs several times what writing them does.
+Either DuckDB sorts the rows of a query (`write_sorted`), or rows come in order already and only
+have to be written (`write_in_order`): a model with a row for each row of its input has nothing to
+sort, and sorting a hundred columns costs several times what writing them does.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -17,12 +19,15 @@ import pyarrow.parquet as pq
 
 from ticklake.lake.connection import quoted
 from ticklake.lake.errors import LakeError
+from ticklake.lake.row_groups import RowGroupFile
 
 ROW_GROUP: Final = 122_880
 WRITER: Final = (
     f"format parquet, compression zstd, compression_level 1, row_group_size {ROW_GROUP}, "
     "write_bloom_filter false"
 )
+ENCODERS: Final = 2
+"""Row groups that are encoded at a time; each is in memory while it is."""
 
 
 def write_sorted(
@@ -37,75 +42,95 @@ def write_sorted(
 
 
 def write_in_order(
-    connection: duckdb.DuckDBPyConnection, rows: str, order_by: Sequence[str], file: Path
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    order_by: Sequence[str],
+    file: Path,
+    encoders: int = ENCODERS,
 ) -> int:
-    """Write the rows of a query as they come; return their number.
+    """Write rows as they come, in batches of any size; return their number.
 
     `order_by` is one column of integers. Raises LakeError where they do not rise from row to row.
+    The bytes depend on the rows alone: neither on the batches nor on how many threads encode.
     """
     (column,) = order_by
-    reader = connection.sql(rows).to_arrow_reader(ROW_GROUP)
-    last = None
+    last: int | None = None
     row_count = 0
-    writer: pq.ParquetWriter | None = None
-    try:
-        for table in _row_groups(reader):
-            numbers = table[column].to_numpy()
-            before = numbers if last is None else np.concatenate([[last], numbers])
-            if (falls := np.flatnonzero(np.diff(before) <= 0)).size:
-                raise LakeError(
-                    f"rows do not come by {column}: after {before[falls[0]]} comes "
-                    f"{before[falls[0] + 1]}. Return them in that order, or leave keeps_order out "
-                    "of the model's config."
-                )
-            last = int(numbers[-1])
-            row_count += len(numbers)
-            writer = writer or _open(file, reader.schema, table)
-            writer.write_table(table, row_group_size=ROW_GROUP)
-        writer = writer or _open(file, reader.schema, reader.schema.empty_table())
-    finally:
-        if writer is not None:
-            writer.close()
+    repeating: list[str] | None = None
+    waiting: deque[Future[pa.Buffer]] = deque()
+    with RowGroupFile(file) as out, ThreadPoolExecutor(encoders) as pool:
+        for group in _row_groups(schema, batches):
+            last = _last_in_order(column, group, last)
+            row_count += len(group)
+            if repeating is None:
+                repeating = _repeating(group)
+            if len(waiting) == encoders:
+                out.add(waiting.popleft().result())
+            waiting.append(pool.submit(_encoded, group, repeating))
+        if not row_count:
+            waiting.append(pool.submit(_encoded, schema.empty_table(), []))
+        for encoded in waiting:
+            out.add(encoded.result())
     return row_count
 
 
-def _open(file: Path, schema: pa.Schema, first: pa.Table) -> pq.ParquetWriter:
-    """Open a file for rows that begin with those of `first`.
+def _last_in_order(column: str, group: pa.Table, last: int | None) -> int:
+    numbers = group[column].to_numpy()
+    before = numbers if last is None else np.concatenate([[last], numbers])
+    if (falls := np.flatnonzero(before[1:] <= before[:-1])).size:
+        raise LakeError(
+            f"rows do not come by {column}: after {before[falls[0]]} comes "
+            f"{before[falls[0] + 1]}. Return them in that order, or leave keeps_order out "
+            "of the model's config."
+        )
+    return int(numbers[-1])
 
-    Text gets a dictionary where it repeats. Numbers, which are features or ids, hardly do: a
-    dictionary would be built, found too large, and thrown away.
+
+def _repeating(first: pa.Table) -> list[str]:
+    """Return the columns to make dictionaries for, judged by the first rows.
+
+    Text gets one where it repeats. Numbers, which are features or ids, hardly do: a dictionary
+    would be built, found too large, and thrown away.
     """
-    repeating = [
+    return [
         item.name
-        for item in schema
+        for item in first.schema
         if pa.types.is_string(item.type)
         and pc.count_distinct(first[item.name]).as_py() <= len(first) // 4
     ]
-    return pq.ParquetWriter(
-        file,
-        schema,
+
+
+def _encoded(group: pa.Table, repeating: Sequence[str]) -> pa.Buffer:
+    """Return a Parquet file of one row group, or of none where there is no row."""
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(
+        sink,
+        group.schema,
         compression="zstd",
         compression_level=1,
         use_dictionary=repeating,
         store_schema=False,
-    )
+    ) as writer:
+        if len(group):
+            writer.write_table(group, row_group_size=ROW_GROUP)
+    return sink.getvalue()
 
 
-def _row_groups(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
+def _row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     """Cut batches, which may have any size, into tables of ROW_GROUP rows and a last one.
 
     Each is one piece: the writer begins a page where a piece ends.
     """
     waiting: list[pa.RecordBatch] = []
     count = 0
-    for batch in reader:
+    for batch in batches:
         while count + len(batch) >= ROW_GROUP:
             cut = ROW_GROUP - count
             pieces = [*waiting, batch.slice(0, cut)]
-            yield pa.Table.from_batches(pieces, reader.schema).combine_chunks()
+            yield pa.Table.from_batches(pieces, schema).combine_chunks()
             waiting, count, batch = [], 0, batch.slice(cut)
         if len(batch):
             waiting.append(batch)
             count += len(batch)
     if waiting:
-        yield pa.Table.from_batches(waiting, reader.schema).combine_chunks()
+        yield pa.Table.from_batches(waiting, schema).combine_chunks()

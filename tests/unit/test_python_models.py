@@ -1,0 +1,156 @@
+"""What a Python model returns is written as it comes, once it is known to be what is declared."""
+
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ticklake.lake.building import InputSpec
+from ticklake.lake.materialization import run_model
+from ticklake.lake.session import close_session, session_of
+
+DAY = date(2024, 1, 2)
+COLUMNS = {"exchange": "varchar", "date": "date", "row_seq": "bigint", "value": "double"}
+INPUT = InputSpec("raw_rows", "raw/rows", ("exchange", "date"), COLUMNS, is_raw=True, lookback=1)
+FILE = "featured/twice/exchange=x/date=2024-01-02/data.parquet"
+
+
+def rows(numbers: list[int], exchange: str = "x", day: date = DAY) -> pa.Table:
+    return pa.table(
+        {
+            "exchange": pa.array([exchange] * len(numbers), pa.string()),
+            "date": pa.array([day] * len(numbers), pa.date32()),
+            "row_seq": pa.array(numbers, pa.int64()),
+            "value": pa.array([number / 3 for number in numbers], pa.float64()),
+        }
+    )
+
+
+def build(root: Path, returned: Any, *, keeps_order: bool = True) -> dict[str, Any]:
+    """Build a model that returns something for the one day there is; return what is reported."""
+    raw = root / "raw/rows/exchange=x/date=2024-01-02"
+    raw.mkdir(parents=True, exist_ok=True)
+    pq.write_table(rows([1]).drop_columns(["exchange", "date"]), raw / "a.parquet")
+    invocation = uuid.uuid4().hex
+    specification = {
+        "invocation": invocation, "root": str(root), "name": "twice", "language": "python",
+        "location": "featured/twice", "columns": COLUMNS, "inputs": [asdict(INPUT)], "seeds": {},
+        "config": {
+            "partition_by": ["exchange", "date"], "unit_by": None, "order_by": ["row_seq"],
+            "time_column": None, "closed_by": None, "keeps_order": keeps_order,
+        },
+        "sql": None, "code": "", "full_refresh": True, "is_dry_run": False,
+        "selection": {"from": None, "to": None, "exchanges": None, "symbols": None},
+    }  # fmt: skip
+    try:
+        with duckdb.connect() as connection:
+            run_model(
+                connection,
+                json.dumps(specification),
+                lambda dbt, session: returned() if callable(returned) else returned,
+                lambda load: None,
+            )
+        return session_of(invocation, str(root)).results["twice"]
+    finally:
+        close_session()
+
+
+def stored(root: Path) -> pa.Table:
+    return pq.read_table(root / FILE, partitioning=None)
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        lambda table: table,
+        lambda table: table.to_reader(2),
+        lambda table: pl.DataFrame(table),
+        lambda table: pl.LazyFrame(pl.DataFrame(table)),
+        lambda table: table.cast(table.schema.set(0, pa.field("exchange", pa.large_string()))),
+        lambda table: table.set_column(0, "exchange", table["exchange"].dictionary_encode()),
+        lambda table: table.select(["value", "row_seq", "date", "exchange"]),
+        lambda table: pa.concat_tables([table.slice(0, 3), table.slice(3)]),
+    ],
+)
+def test_all_that_holds_rows_makes_the_same_bytes(
+    of: Callable[[pa.Table], Any], tmp_path: Path
+) -> None:
+    table = rows([1, 2, 3, 5, 8])
+    build(tmp_path / "usual", lambda: duckdb.connect().from_arrow(table))
+    found = build(tmp_path / "other", of(table))
+    assert found["rows"] == 5
+    assert stored(tmp_path / "other").equals(table.drop_columns(["exchange", "date"]))
+    assert (tmp_path / "other" / FILE).read_bytes() == (tmp_path / "usual" / FILE).read_bytes()
+
+
+def test_no_rows_make_an_empty_partition(tmp_path: Path) -> None:
+    assert build(tmp_path, rows([]))["rows"] == 0
+    assert stored(tmp_path).column_names == ["row_seq", "value"]
+
+
+def test_rows_of_the_day_before_are_context(tmp_path: Path) -> None:
+    early = rows([1, 2], day=date(2024, 1, 1))
+    build(tmp_path, pa.concat_tables([early, rows([3, 4])]))
+    assert stored(tmp_path)["row_seq"].to_pylist() == [3, 4]
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        rows([1, 2], exchange="y"),
+        rows([1, 2], day=date(2024, 1, 3)),
+        pa.concat_tables([rows([1, 2]), rows([3], exchange="y")]),
+        rows([1]).set_column(0, "exchange", pa.array([None], pa.string())),
+    ],
+)
+@pytest.mark.parametrize("keeps_order", [True, False])
+def test_rows_of_another_partition_are_refused(
+    returned: pa.Table, keeps_order: bool, tmp_path: Path
+) -> None:
+    found = build(tmp_path, returned, keeps_order=keeps_order)
+    assert "the model returned a row for another partition" in found["error"]
+    assert "exchange=x/date=2024-01-02" in found["error"]
+    assert not (tmp_path / FILE).exists()
+
+
+def test_rows_out_of_order_are_refused(tmp_path: Path) -> None:
+    found = build(tmp_path, rows([1, 3, 2]))
+    assert "rows do not come by row_seq: after 3 comes 2." in found["error"]
+    assert not (tmp_path / FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        (rows([1]).drop_columns(["value"]), "value: DOUBLE declared, missing in the result"),
+        (rows([1]).append_column("more", pa.array([1])), "more: not in the YAML declared"),
+        (rows([1]).drop_columns(["date"]), "date: DATE declared, missing in the result"),
+        (rows([1]).set_column(3, "value", pa.array([1], pa.int32())), "DOUBLE declared, INTEGER"),
+    ],
+)
+def test_other_columns_than_the_declared_ones_are_refused(
+    returned: pa.Table, said: str, tmp_path: Path
+) -> None:
+    found = build(tmp_path, returned)
+    assert said in found["error"]
+    assert not (tmp_path / FILE).exists()
+
+
+def test_an_error_while_rows_come_fails_the_unit_and_publishes_nothing(tmp_path: Path) -> None:
+    def batches() -> Any:
+        yield rows([1]).to_batches()[0]
+        raise ZeroDivisionError("no size to divide by")
+
+    schema = rows([1]).schema
+    found = build(tmp_path, lambda: pa.RecordBatchReader.from_batches(schema, batches()))
+    assert "no size to divide by" in found["error"]
+    assert not (tmp_path / FILE).exists()

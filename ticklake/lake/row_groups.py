@@ -1,0 +1,181 @@
+"""One Parquet file of row groups that were encoded apart, and so side by side.
+
+pyarrow encodes a file in one thread. But a row group is a run of bytes that depends on its rows
+alone; only the footer says where it lies. So each is written as a small file in memory, the runs
+are put one behind the other, and the places in the footer are moved. The result is the file that
+one writer makes, byte for byte, which `tests/unit/test_writing.py` holds it to.
+
+A footer is a Thrift struct in the compact protocol, see `parquet.thrift` of parquet-format. The few
+numbers that `_FOOTER` names are changed; everything else is copied as it is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+
+import pyarrow as pa
+
+MAGIC: Final = b"PAR1"
+TAIL: Final = 8
+"""Bytes behind a footer: its length, and MAGIC."""
+
+FALSE, BYTE, I16, I64, DOUBLE, BINARY, LIST, SET, STRUCT = 2, 3, 4, 6, 7, 8, 9, 10, 12
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """A field of a struct that is looked at, or the items of a list."""
+
+    name: str = ""
+    fields: "Mapping[int, _Field]" = field(default_factory=dict)
+
+
+_ANY: Final = _Field()
+_OFFSET: Final = _Field("offset")
+_META: Final = {9: _OFFSET, 10: _OFFSET, 11: _OFFSET}  # pages of data, an index, a dictionary
+_CHUNK: Final = {2: _OFFSET, 3: _Field(fields=_META)}
+_GROUP: Final = {1: _Field(fields=_CHUNK), 5: _OFFSET, 7: _Field("ordinal")}
+_FOOTER: Final = {3: _Field("rows"), 4: _Field("groups", _GROUP)}
+
+Place = tuple[str, int, int]
+"""The name of a field, and where its value begins and ends."""
+Edit = tuple[int, int, bytes]
+"""Where bytes begin and end, and what comes in their stead."""
+
+
+class RowGroupFile:
+    """A Parquet file that grows by a row group at a time."""
+
+    def __init__(self, file: Path) -> None:
+        self._out = file.open("wb")
+        self._length = self._out.write(MAGIC)
+        self._footer = b""
+        self._groups: list[bytes] = []
+        self._row_count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, failed: object, *_: object) -> None:
+        with self._out:
+            if failed is None:
+                self._finish()
+
+    def add(self, encoded: pa.Buffer) -> None:
+        """Append the one row group of a Parquet file, or its columns only if it has none."""
+        whole = memoryview(encoded)
+        end = len(whole) - TAIL
+        start = end - int.from_bytes(whole[end : end + 4], "little")
+        footer = bytes(whole[start:end])
+        shift = self._length - len(MAGIC)
+        edits: list[Edit] = []
+        for name, begins, ends in _places(footer):
+            number = _varint(footer, begins)[0] >> 1  # zigzag of what is not negative
+            if name == "offset" and number:  # 0 is no place
+                edits.append((begins, ends, _zigzag(number + shift)))
+            elif name == "ordinal":
+                edits.append((begins, ends, _zigzag(len(self._groups))))
+            elif name == "rows":
+                self._row_count += number
+            elif name == "groups" and ends > begins + 1:
+                self._groups.append(_edited(footer, begins + 1, ends, edits))
+        self._footer = self._footer or footer
+        self._length += self._out.write(whole[len(MAGIC) : start])
+
+    def _finish(self) -> None:
+        """Write the first footer, with the row groups of all."""
+        new = {"rows": _zigzag(self._row_count), "groups": _list_of(self._groups)}
+        edits = [
+            (begins, ends, new[name]) for name, begins, ends in _places(self._footer) if name in new
+        ]
+        footer = _edited(self._footer, 0, len(self._footer), edits)
+        self._out.write(footer + len(footer).to_bytes(4, "little") + MAGIC)
+
+
+def _places(footer: bytes) -> list[Place]:
+    found: list[Place] = []
+    _pass(footer, 0, STRUCT, _FOOTER, found)
+    return found
+
+
+def _pass(
+    data: bytes, place: int, kind: int, known: Mapping[int, _Field], found: list[Place]
+) -> int:
+    """Return where the value that begins at a place ends; note the known fields inside it."""
+    if I16 <= kind <= I64:
+        while data[place] > 127:
+            place += 1
+        return place + 1
+    if kind == BINARY:
+        size, place = _varint(data, place)
+        return place + size
+    if kind == STRUCT:
+        return _pass_struct(data, place, known, found)
+    if kind in (LIST, SET):
+        count, kind = data[place] >> 4, data[place] & 15
+        place += 1
+        if count == 15:
+            count, place = _varint(data, place)
+        if kind <= BYTE:
+            return place + count
+        for _ in range(count):
+            place = _pass(data, place, kind, known, found)
+        return place
+    if kind in (BYTE, DOUBLE):
+        return place + (1 if kind == BYTE else 8)
+    raise ValueError(f"a Parquet footer with a value of Thrift type {kind} at byte {place}")
+
+
+def _pass_struct(data: bytes, place: int, known: Mapping[int, _Field], found: list[Place]) -> int:
+    number = 0
+    while head := data[place]:
+        place += 1
+        if head >> 4:
+            number += head >> 4
+        else:
+            zigzag, place = _varint(data, place)
+            number = zigzag >> 1
+        one = known.get(number, _ANY)
+        # The value of a boolean field is its type.
+        ends = place if head & 15 <= FALSE else _pass(data, place, head & 15, one.fields, found)
+        if one.name:
+            found.append((one.name, place, ends))
+        place = ends
+    return place + 1
+
+
+def _edited(data: bytes, start: int, end: int, edits: Sequence[Edit]) -> bytes:
+    parts = []
+    for begins, ends, new in edits:
+        parts += [data[start:begins], new]
+        start = ends
+    return b"".join([*parts, data[start:end]])
+
+
+def _list_of(structs: Sequence[bytes]) -> bytes:
+    count = len(structs)
+    head = bytes([count << 4 | STRUCT]) if count < 15 else b"\xfc" + _unsigned(count)
+    return head + b"".join(structs)
+
+
+def _varint(data: bytes, place: int) -> tuple[int, int]:
+    number = shift = 0
+    while True:
+        byte = data[place]
+        number |= (byte & 127) << shift
+        place, shift = place + 1, shift + 7
+        if byte < 128:
+            return number, place
+
+
+def _zigzag(number: int) -> bytes:
+    return _unsigned(number << 1)
+
+
+def _unsigned(number: int) -> bytes:
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*out, number])
