@@ -1,8 +1,10 @@
 """One row per book row: order-flow imbalance, returns, volatility and spread regime."""
 
-from ticklake.lake.days import end_of_day_before, own_day
+from functools import partial
+
+from ticklake.lake.days import end_of_day_before, own_batches, own_day
 from ticklake.microstructure.book import columns_of
-from ticklake.microstructure.order_flow import Settings, order_flow
+from ticklake.microstructure.order_flow import Levels, Settings, order_flow
 
 
 def model(dbt, session):
@@ -13,6 +15,7 @@ def model(dbt, session):
         max_gap_s=dbt.config.meta_get("max_gap_s"),
         warmup_s=dbt.config.meta_get("warmup_s"),
     )
-    columns = columns_of(dbt.config.meta_get("book_levels"))
-    head = end_of_day_before(book, columns, settings.warmup_s)
-    return order_flow(own_day(book, columns), head, settings)
+    count = dbt.config.meta_get("book_levels")
+    head = end_of_day_before(book, columns_of(count), settings.warmup_s)
+    levels = Levels(count, partial(own_batches, book))
+    return order_flow(own_day(book, columns_of(1)), head, settings, levels)

@@ -11,6 +11,9 @@ import pyarrow as pa
 PIECE = 1 << 20
 """Rows of a piece of a table. It streams: DuckDB's own table would be held twice for a while."""
 
+PART = 1 << 14
+"""Rows that are copied to where they are used, while the processor still holds them."""
+
 CLOCK = "coalesce(ts_capture, ts_event)"
 MIDNIGHT = "cast(getvariable('unit_date') as timestamptz)"
 
@@ -18,6 +21,11 @@ MIDNIGHT = "cast(getvariable('unit_date') as timestamptz)"
 def own_day(rows: duckdb.DuckDBPyRelation, columns: Sequence[str]) -> pa.Table:
     """Return the rows of the unit's own date, in stored order."""
     return _read(rows, "date = getvariable('unit_date')", columns)
+
+
+def own_batches(rows: duckdb.DuckDBPyRelation, columns: Sequence[str]) -> pa.RecordBatchReader:
+    """Return the rows of the unit's own date, in stored order, a part at a time."""
+    return _reader(rows, "date = getvariable('unit_date')", columns, PART)
 
 
 def day_before(rows: duckdb.DuckDBPyRelation, columns: Sequence[str]) -> pa.Table | None:
@@ -62,5 +70,11 @@ def last_row_of_day_before(
 
 
 def _read(rows: duckdb.DuckDBPyRelation, condition: str, columns: Sequence[str]) -> pa.Table:
+    return _reader(rows, condition, columns, PIECE).read_all()
+
+
+def _reader(
+    rows: duckdb.DuckDBPyRelation, condition: str, columns: Sequence[str], batch_rows: int
+) -> pa.RecordBatchReader:
     listed = ", ".join(f'"{column}"' for column in columns)
-    return rows.filter(condition).project(listed).to_arrow_reader(PIECE).read_all()
+    return rows.filter(condition).project(listed).to_arrow_reader(batch_rows)

@@ -1,7 +1,8 @@
 """Rows of a compacted order book as arrays, behind the warm-up of the day before."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -29,37 +30,62 @@ _NO_SEQ: Final = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
-    """Snapshots of one symbol in order of time, seq and arrival (C01).
+class Level:
+    """One level of both sides on each row; what is missing is NaN."""
 
-    The sequences hold one array a level, best level first; a missing level is NaN.
-    """
+    bid_price: Floats
+    bid_size: Floats
+    ask_price: Floats
+    ask_size: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """Snapshots of one symbol in order of time, seq and arrival (C01)."""
 
     ts_us: Ints
     is_reset: Flags
     is_valid: Flags
     """Both sides are there and do not cross."""
-    bid_prices: Sequence[Floats]
-    bid_sizes: Sequence[Floats]
-    ask_prices: Sequence[Floats]
-    ask_sizes: Sequence[Floats]
+    best: Level
+    head: pa.Table | None
+    """The rows of the day before that come with those of the day."""
+    order: Ints | None
+    """The places of the rows among those of the head and the day as stored, unless these."""
 
     @property
     def mid(self) -> Floats:
         """(bid + ask) / 2, NaN on rows that are not valid (C06)."""
-        return np.where(self.is_valid, (self.bid_prices[0] + self.ask_prices[0]) / 2, np.nan)
+        return np.where(self.is_valid, (self.best.bid_price + self.best.ask_price) / 2, np.nan)
 
     @property
     def spread(self) -> Floats:
         """Ask minus bid, 0 where locked, NaN on rows that are not valid."""
-        return np.where(self.is_valid, self.ask_prices[0] - self.bid_prices[0], np.nan)
+        return np.where(self.is_valid, self.best.ask_price - self.best.bid_price, np.nan)
+
+    def level(self, number: int, day: Iterable[pa.RecordBatch], into: Floats) -> Level:
+        """Return a level (1 is the best) of these rows; `day` has its columns, as stored.
+
+        The columns are put `into` an array of four by the number of rows.
+        """
+        names, place = level_columns(number), 0
+        head = self.head.select(names).to_batches() if self.head else []
+        for batch in chain(head, day):
+            for values, name in zip(into, names, strict=True):
+                values[place : place + len(batch)] = _floats(batch[name])
+            place += len(batch)
+        return Level(*into) if self.order is None else Level(*into[:, self.order])
 
 
 def columns_of(levels: int) -> list[str]:
     """Return what kernels read of `order_book`, for a book of so many levels."""
-    sides = ("bid_price", "bid_size", "ask_price", "ask_size")
-    wide = [f"{side}_{level}" for side in sides for level in range(1, levels + 1)]
+    wide = [name for level in range(1, levels + 1) for name in level_columns(level)]
     return [*KEYS.names, "ts_capture", "seq", "is_reset", "book_state", *wide]
+
+
+def level_columns(level: int) -> list[str]:
+    """Return the names of the columns of a level, in the order of `Level`."""
+    return [f"{side}_{level}" for side in ("bid_price", "bid_size", "ask_price", "ask_size")]
 
 
 def to_arrow(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
@@ -78,18 +104,27 @@ def read_day(rows: pa.Table, head: pa.Table | None, warmup_us: int) -> tuple[Boo
     head, what is younger than the warm-up counts, and the one row before that. The clock is the
     receive time where there is one, so rows may have to change places, even across midnight.
     """
-    ts, head_rows = _clock(rows), 0
+    ts = _clock(rows)
     if head is not None and rows.num_rows and head.num_rows:
         midnight = int(pc.min(rows["date"]).cast(pa.int32()).as_py()) * 86_400_000_000
         head = _tail(head, min(midnight, int(ts.min())) - warmup_us)
-        head_rows = head.num_rows
         ts = np.concatenate([_clock(head), ts])
         rows = pa.concat_tables([head.select(rows.column_names), rows])
+    else:
+        head = None
     order = _order(ts, _seq(rows))
     if order is not None:
         rows, ts = rows.take(pa.array(order)), ts[order]
     positions = np.arange(len(ts)) if order is None else np.argsort(order)
-    return _book(rows, ts), positions[head_rows:].astype(np.int64, copy=False)
+    book = Book(
+        ts_us=ts,
+        is_reset=pc.fill_null(rows["is_reset"], False).to_numpy(),
+        is_valid=pc.is_in(rows["book_state"], pa.array(VALID_STATES)).to_numpy(),
+        best=Level(*(_floats(rows[name]) for name in level_columns(1))),
+        head=head,
+        order=order,
+    )
+    return book, positions[head.num_rows if head else 0 :].astype(np.int64, copy=False)
 
 
 def _clock(rows: pa.Table) -> Ints:
@@ -120,19 +155,6 @@ def _order(ts: Ints, seq: Ints) -> Ints | None:
     return np.lexsort((np.arange(len(ts)), seq, ts))
 
 
-def _book(rows: pa.Table, ts: Ints) -> Book:
-    levels = sum(name.startswith("bid_price_") for name in rows.column_names)
-
-    def side(name: str) -> list[Floats]:
-        columns = (rows[f"{name}_{level}"] for level in range(1, levels + 1))
-        return [pc.fill_null(column, np.nan).to_numpy() for column in columns]
-
-    return Book(
-        ts_us=ts,
-        is_reset=pc.fill_null(rows["is_reset"], False).to_numpy(),
-        is_valid=pc.is_in(rows["book_state"], pa.array(VALID_STATES)).to_numpy(),
-        bid_prices=side("bid_price"),
-        bid_sizes=side("bid_size"),
-        ask_prices=side("ask_price"),
-        ask_sizes=side("ask_size"),
-    )
+def _floats(column: pa.Array | pa.ChunkedArray) -> Floats:
+    floats: Floats = pc.fill_null(column, np.nan).to_numpy()
+    return floats

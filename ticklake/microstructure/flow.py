@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ticklake.microstructure.book import Book, Flags
+from ticklake.microstructure.book import Book, Flags, Level
 from ticklake.microstructure.compiled import compiled
 from ticklake.microstructure.windows import Floats, Ints
 
@@ -23,23 +23,15 @@ def chain(book: Book, max_gap_us: int) -> tuple[Ints, Flags]:
     return _chain(book.ts_us, book.is_reset, book.is_valid, max_gap_us)
 
 
-def level_flow(book: Book, previous: Ints, level: int) -> Floats:
-    """Return e at a level (1 is the best): OFI of the level-th prices of each row and `previous`.
+def level_flow(level: Level, previous: Ints) -> Floats:
+    """Return e of a level: the OFI of its prices on each row and on `previous`.
 
     e = 1{pb >= pb'} qb - 1{pb <= pb'} qb' - 1{pa <= pa'} qa + 1{pa >= pa'} qa', in units of size. A
     missing bid is (-inf, 0) and a missing ask (+inf, 0); all four missing is NaN (C09), and so is
     e without a previous row.
     """
-    at = level - 1
     flow = np.empty(len(previous))
-    _flow(
-        book.bid_prices[at],
-        book.bid_sizes[at],
-        book.ask_prices[at],
-        book.ask_sizes[at],
-        previous,
-        flow,
-    )
+    _flow(level.bid_price, level.bid_size, level.ask_price, level.ask_size, previous, flow)
     return flow
 
 

@@ -1,9 +1,8 @@
 """Order flow, returns, volatility and spread regime of each row of a book."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -12,11 +11,13 @@ import pyarrow as pa
 
 from ticklake.microstructure import flow, regime, returns
 from ticklake.microstructure import windows as rolling
-from ticklake.microstructure.book import KEYS, Book, Flags, read_day, to_arrow
+from ticklake.microstructure.book import KEYS, Book, Flags, level_columns, read_day, to_arrow
 from ticklake.microstructure.windows import Floats, Ints
 
 SECOND_US: Final = 1_000_000
 LEVELS: Final = 10
+BATCH_ROWS: Final = 122_880
+"""Rows of a batch of the result; what they hold does not depend on it."""
 
 Column = npt.NDArray[Any]
 Step = Callable[[], dict[str, Column]]
@@ -54,6 +55,20 @@ class Settings:
 
 
 DEFAULTS: Final = Settings()
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """How many levels the rows of a day have, and what reads columns of those rows, as stored."""
+
+    count: int
+    read: Callable[[Sequence[str]], Iterable[pa.RecordBatch]]
+
+
+def levels_of(rows: pa.Table) -> Levels:
+    """Return the levels of a table that holds all of them."""
+    count = sum(name.startswith("bid_price_") for name in rows.column_names)
+    return Levels(count, lambda names: rows.select(names).to_batches())
 
 
 def schema(levels: int = LEVELS, settings: Settings = DEFAULTS) -> pa.Schema:
@@ -96,109 +111,130 @@ def order_flow(
     rows: pa.Table,
     head: pa.Table | None = None,
     settings: Settings = DEFAULTS,
+    levels: Levels | None = None,
     threads: int = 2,
-) -> pa.Table:
+    batch_rows: int = BATCH_ROWS,
+) -> pa.RecordBatchReader:
     """Return the features of a day's rows, in their order, as FEATURES.md defines them.
 
-    `rows` is one partition of `order_book` (one symbol, one date) and `head` that of the day before
-    or at least its last `warmup_s` and one row. The result has the columns of `schema()`; undefined
-    is null. A row on which the book is not valid has rolling values as of its time, but nothing of
-    its own and no `ofi_beta` (C06). The regime starts afresh with the warm-up: a day depends on no
-    more.
+    `rows` is one partition of `order_book` (one symbol, one date), of which the levels behind the
+    best may be left to `levels`, and `head` that of the day before or at least its last `warmup_s`
+    and one row. The result has the columns of `schema()`; undefined is null. A row on which the
+    book is not valid has rolling values as of its time, but nothing of its own and no `ofi_beta`
+    (C06). The regime starts afresh with the warm-up: a day depends on no more.
     """
-    keys = [rows[key.name].cast(key.type) for key in KEYS]
+    levels = levels or levels_of(rows)
+    fields = schema(levels.count, settings)
+    keys = rows.select(KEYS.names).cast(KEYS)
     book, positions = read_day(rows, head, settings.warmup_s * SECOND_US)
-    del rows, head  # a day of levels need not be held twice
-    fields = schema(len(book.bid_prices), settings)
-    columns: dict[str, Column] = {}
+    del rows, head
+    batches = _batches(fields, keys, book, positions, levels, settings, threads, batch_rows)
+    return pa.RecordBatchReader.from_batches(fields, batches)
+
+
+def _batches(
+    fields: pa.Schema,
+    keys: pa.Table,
+    book: Book,
+    positions: Ints,
+    levels: Levels,
+    settings: Settings,
+    threads: int,
+    batch_rows: int,
+) -> Iterator[pa.RecordBatch]:
+    """Yield the features of some rows at a time: rolling values are made when their turn comes."""
+    changes = _changes(book, settings)
     with ThreadPoolExecutor(threads) as pool:
-        changes = _changes(book, settings, pool)
-        book = replace(  # what follows looks at no other level
-            book,
-            bid_prices=book.bid_prices[:1],
-            bid_sizes=book.bid_sizes[:1],
-            ask_prices=book.ask_prices[:1],
-            ask_sizes=book.ask_sizes[:1],
-        )
-        columns |= changes.columns
-        for made in pool.map(lambda step: step(), list(_steps(book, changes, settings))):
-            columns |= made
-        day = _day(positions)
-        own = [one for one in fields if one.name not in KEYS.names]
-        arrays = list(pool.map(lambda one: _arrow(columns[one.name][day], one.type), own))
-    return pa.table([*keys, *arrays], schema=fields)
+        steps = [pool.submit(step) for step in _steps(book, changes, settings)]
+        made = _by_level(book, changes, levels, settings)
+        for step in steps:
+            made |= step.result()
+    own = [one for one in fields if one.name not in KEYS.names]
+    for first in range(0, len(positions), batch_rows):
+        places = positions[first : first + batch_rows]
+        run = slice(int(places.min()), int(places.max()) + 1)
+        columns = {name: values[run] for name, values in made.items()}
+        for horizon in settings.horizons_s:
+            columns |= _rolled(book, changes, made["mlofi_decay"], run, horizon, settings)
+        # Where the clock does not rise with the rows as stored, they are not a run.
+        day = slice(None) if _is_run(places) else places - run.start
+        arrays = [_arrow(columns[one.name][day], one.type) for one in own]
+        of_rows = keys.slice(first, batch_rows).combine_chunks().columns
+        yield pa.record_batch([*(one.chunk(0) for one in of_rows), *arrays], schema=fields)
 
 
 @dataclass(frozen=True, slots=True)
 class _Changes:
-    """What each row adds to the last valid one, and whether there is one."""
+    """What each row adds to the last valid one, by the best level, and whether there is one."""
 
+    previous: Ints
     is_gap: Flags
-    flows: Sequence[Floats]
-    mlofi_decay: Floats
+    ofi: Floats
+    mid: Floats
     dmid: Floats
     log_return: Floats
-
-    @property
-    def columns(self) -> dict[str, Column]:
-        levels = {f"mlofi_l{level}": e for level, e in enumerate(self.flows, 1)}
-        return {
-            "is_gap": self.is_gap,
-            "ofi": self.flows[0],
-            **levels,
-            "mlofi_decay": self.mlofi_decay,
-            "dmid": self.dmid,
-            "log_return": self.log_return,
-        }
+    squared_return: Floats
+    relative: Floats
+    """The spread over the mid."""
 
 
-def _changes(book: Book, settings: Settings, pool: ThreadPoolExecutor) -> _Changes:
+def _changes(book: Book, settings: Settings) -> _Changes:
     previous, is_gap = flow.chain(book, settings.max_gap_s * SECOND_US)
-    levels = range(1, len(book.bid_prices) + 1)
-    flows = list(pool.map(lambda level: flow.level_flow(book, previous, level), levels))
-    dmid, log_return = returns.mid_changes(book.mid, previous)
-    mlofi_decay = flow.across_levels(flows, settings.level_alpha)
-    return _Changes(is_gap, flows, mlofi_decay, dmid, log_return)
+    ofi, mid = flow.level_flow(book.best, previous), book.mid
+    dmid, log_return = returns.mid_changes(mid, previous)
+    return _Changes(previous, is_gap, ofi, mid, dmid, log_return, log_return**2, book.spread / mid)
+
+
+def _by_level(
+    book: Book, changes: _Changes, levels: Levels, settings: Settings
+) -> dict[str, Column]:
+    """Return the flow of each level; of those behind the best, one is in memory at a time."""
+    flows, into = [changes.ofi], np.empty((4, len(book.ts_us)))
+    for number in range(2, levels.count + 1):
+        level = book.level(number, levels.read(level_columns(number)), into)
+        flows.append(flow.level_flow(level, changes.previous))
+    return {
+        "ofi": changes.ofi,
+        **{f"mlofi_l{number}": e for number, e in enumerate(flows, 1)},
+        "mlofi_decay": flow.across_levels(flows, settings.level_alpha),
+    }
 
 
 def _steps(book: Book, changes: _Changes, settings: Settings) -> Iterator[Step]:
     """Yield what can be computed side by side, the longest first."""
-    mid, spread = book.mid, book.spread
-    relative = spread / mid
-    yield lambda: _percentile(book, relative, settings)
     yield lambda: _regression(book, changes, settings)
-    yield lambda: _row_by_row(book, changes, 1e4 * spread / mid, settings)
-    for horizon in settings.horizons_s:
-        yield partial(_rolled, book, mid, relative, changes, horizon, settings)
+    yield lambda: _percentile(book, changes, settings)
+    yield lambda: _row_by_row(book, changes, settings)
 
 
-def _percentile(book: Book, relative: Floats, settings: Settings) -> dict[str, Column]:
+def _percentile(book: Book, changes: _Changes, settings: Settings) -> dict[str, Column]:
     windows = rolling.row_windows(book.ts_us, settings.percentile_s * SECOND_US)
-    share = rolling.rolling_rank(relative, windows)
+    share = rolling.rolling_rank(changes.relative, windows)
     return {"spread_percentile": share, "spread_regime_pct": regime.regimes_by_rank(share)}
 
 
 def _regression(book: Book, changes: _Changes, settings: Settings) -> dict[str, Column]:
     windows = rolling.row_windows(book.ts_us, settings.regression_s * SECOND_US)
-    fit = rolling.rolling_ols(changes.dmid, changes.flows[0], windows)
+    fit = rolling.rolling_ols(changes.dmid, changes.ofi, windows)
     fitted = {"ofi_beta": fit.slope, "ofi_beta_r2": fit.r2}
     return {name: np.where(book.is_valid, values, np.nan) for name, values in fitted.items()}
 
 
-def _row_by_row(
-    book: Book, changes: _Changes, bps: Floats, settings: Settings
-) -> dict[str, Column]:
-    ts, ofi = book.ts_us, changes.flows[0]
+def _row_by_row(book: Book, changes: _Changes, settings: Settings) -> dict[str, Column]:
+    ts, bps = book.ts_us, 1e4 * book.spread / changes.mid
     codes, ages = regime.regimes(ts, bps, changes.is_gap, settings.thresholds)
     since_last = np.full(len(ts), -1)
     since_last[1:] = np.diff(ts)
     return {
         "ts": ts,
         "dt_us": since_last,
+        "is_gap": changes.is_gap,
+        "dmid": changes.dmid,
+        "log_return": changes.log_return,
         "spread_regime": codes,
         "spread_regime_age_us": ages,
         **{
-            f"ofi_decay_hl{life}s": flow.decayed(ts, ofi, life * SECOND_US)
+            f"ofi_decay_hl{life}s": flow.decayed(ts, changes.ofi, life * SECOND_US)
             for life in settings.half_lives_s
         },
     }
@@ -206,34 +242,34 @@ def _row_by_row(
 
 def _rolled(
     book: Book,
-    mid: Floats,
-    relative: Floats,
     changes: _Changes,
+    mlofi_decay: Floats,
+    run: slice,
     horizon_s: int,
     settings: Settings,
 ) -> dict[str, Column]:
+    """Return the rolling values of a run of rows."""
     horizon_us, max_gap_us = horizon_s * SECOND_US, settings.max_gap_s * SECOND_US
-    windows = rolling.row_windows(book.ts_us, horizon_us)
-    variance = rolling.rolling_sum_of_squares(changes.log_return, windows)
+    windows = rolling.row_windows(book.ts_us, horizon_us, run)
+    variance = rolling.rolling_sum(changes.squared_return, windows)
     rolled: dict[str, Column] = {
         "row_count": windows.row_counts,
-        "ofi_sum": rolling.rolling_sum(changes.flows[0], windows),
-        "mlofi_decay_sum": rolling.rolling_sum(changes.mlofi_decay, windows),
+        "ofi_sum": rolling.rolling_sum(changes.ofi, windows),
+        "mlofi_decay_sum": rolling.rolling_sum(mlofi_decay, windows),
         "ret_sum": rolling.rolling_sum(changes.log_return, windows),
-        "return": returns.returns_since(book.ts_us, mid, windows.starts, horizon_us, max_gap_us),
+        "return": returns.returns_since(
+            book.ts_us, changes.mid, windows.starts, horizon_us, max_gap_us, run
+        ),
         "realized_var": variance,
         "realized_vol": np.sqrt(variance),
         "ret_std": rolling.rolling_std(changes.log_return, windows),
-        "rel_spread_mean": rolling.rolling_mean(relative, windows),
+        "rel_spread_mean": rolling.rolling_mean(changes.relative, windows),
     }
     return {f"{name}_{horizon_s}s": values for name, values in rolled.items()}
 
 
-def _day(positions: Ints) -> slice | Ints:
-    """Return positions as a slice where they are a run, which copies nothing."""
-    if len(positions) and (np.diff(positions) == 1).all():
-        return slice(int(positions[0]), int(positions[-1]) + 1)
-    return positions
+def _is_run(positions: Ints) -> bool:
+    return bool((np.diff(positions) == 1).all())
 
 
 def _arrow(values: Column, kind: pa.DataType) -> pa.Array:

@@ -16,29 +16,44 @@ def mid_changes(mid: Floats, previous: Ints) -> tuple[Floats, Floats]:
 
 
 def returns_since(
-    ts_us: Ints, mid: Floats, starts: Ints, horizon_us: int, max_gap_us: int
+    ts_us: Ints,
+    mid: Floats,
+    starts: Ints,
+    horizon_us: int,
+    max_gap_us: int,
+    rows: slice = slice(None),
 ) -> Floats:
-    """Return ln(M_t / M_{t-h}), M_{t-h} the mid of the last valid row at or before t - h.
+    """Return ln(M_t / M_{t-h}) of some rows, M_{t-h} the mid of the last valid row up to t - h.
 
-    `starts` are the first rows younger than t - h. NaN on rows that are not valid, and where that
-    row is more than `max_gap_us` older than t - h.
+    `starts` are the first rows younger than t - h of each. NaN on rows that are not valid, and
+    where that row is more than `max_gap_us` older than t - h.
     """
-    reference = np.empty(len(ts_us))
-    _as_of(ts_us, mid, starts, horizon_us, max_gap_us, reference)
-    return np.log1p((mid - reference) / reference)
+    own_ts, own_mid = ts_us[rows], mid[rows]
+    reference = np.empty(len(own_ts))
+    _as_of(ts_us, mid, own_ts, starts, horizon_us, max_gap_us, reference)
+    return np.log1p((own_mid - reference) / reference)
 
 
 @compiled
 def _as_of(
-    ts: Ints, mid: Floats, starts: Ints, horizon: int, max_gap: int, reference: Floats
+    ts: Ints,
+    mid: Floats,
+    row_ts: Ints,
+    starts: Ints,
+    horizon: int,
+    max_gap: int,
+    reference: Floats,
 ) -> None:
-    position, last = 0, -1
-    for row in range(len(ts)):
+    position = starts[0] if len(starts) else 0
+    last = position - 1
+    while last >= 0 and np.isnan(mid[last]):
+        last -= 1
+    for row in range(len(starts)):
         while position < starts[row]:
             if not np.isnan(mid[position]):
                 last = position
             position += 1
-        if last >= 0 and ts[row] - horizon - ts[last] <= max_gap:
+        if last >= 0 and row_ts[row] - horizon - ts[last] <= max_gap:
             reference[row] = mid[last]
         else:
             reference[row] = np.nan

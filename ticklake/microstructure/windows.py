@@ -44,14 +44,16 @@ def window_starts(ts_us: Ints, horizon_us: int) -> Ints:
     return row_windows(ts_us, horizon_us).starts
 
 
-def row_windows(ts_us: Ints, horizon_us: int) -> Windows:
-    """Windows of a series over itself; of rows with equal times, those up to the row count (C12).
+def row_windows(ts_us: Ints, horizon_us: int, rows: slice = slice(None)) -> Windows:
+    """Windows of rows of a series over it; of equal times, those up to the row count (C12).
 
     Raises ValueError where times decrease or the horizon is not positive.
     """
-    _check(ts_us, "rows", horizon_us)
-    ends = np.arange(1, len(ts_us) + 1, dtype=np.int64)
-    starts, anchors = _borders(ts_us, ts_us, horizon_us)
+    own_ts = ts_us[rows]
+    _check(own_ts, "rows", horizon_us)
+    first = rows.indices(len(ts_us))[0]
+    ends = np.arange(first + 1, first + 1 + len(own_ts), dtype=np.int64)
+    starts, anchors = _borders(ts_us, own_ts, horizon_us)
     return Windows(starts, anchors, ends)
 
 
@@ -148,6 +150,9 @@ def _borders(obs_ts: Ints, row_ts: Ints, horizon: int) -> tuple[Ints, Ints]:
     starts = np.empty(len(row_ts), np.int64)
     anchors = np.empty(len(row_ts), np.int64)
     start = anchor = 0
+    if len(row_ts):
+        start = np.searchsorted(obs_ts, row_ts[0] - horizon, side="right")
+        anchor = np.searchsorted(obs_ts, row_ts[0] // horizon * horizon, side="left")
     for row in range(len(row_ts)):
         ts = row_ts[row]
         while start < len(obs_ts) and obs_ts[start] <= ts - horizon:

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ticklake.microstructure.book import columns_of
-from ticklake.microstructure.order_flow import Settings, order_flow, schema
+from ticklake.microstructure.order_flow import DEFAULTS, Levels, Settings, order_flow, schema
 from ticklake.microstructure.regime import Thresholds, regimes_by_rank
 
 S = 1_000_000
@@ -281,10 +281,16 @@ def by_row(rows: Sequence[Row]) -> list[Values]:
     return [values[at] for at in range(len(rows))]
 
 
+def features(
+    rows: pa.Table, head: pa.Table | None = None, settings: Settings = DEFAULTS
+) -> pa.Table:
+    return order_flow(rows, head, settings).read_all()
+
+
 @COMPILES
 @given(feeds())
 def test_every_feature_is_what_its_definition_says(rows: list[Row]) -> None:
-    assert_agrees(order_flow(table(rows), settings=SHORT), rows, by_row(rows))
+    assert_agrees(features(table(rows), settings=SHORT), rows, by_row(rows))
 
 
 @COMPILES
@@ -292,13 +298,13 @@ def test_every_feature_is_what_its_definition_says(rows: list[Row]) -> None:
 def test_a_day_continues_the_day_before_from_its_warm_up(rows: list[Row]) -> None:
     head = [row for row in rows if row.ts_event < MIDNIGHT]
     day = rows[len(head) :]
-    found = order_flow(table(day), table(head), SHORT)
+    found = features(table(day), table(head), SHORT)
     since = min(MIDNIGHT, *(row.ts for row in day)) - SHORT.warmup_s * S
     older = [head[at] for at in in_order(head) if head[at].ts < since]
     warm = [row for row in head if row.ts >= since or row in older[-1:]]
     assert_agrees(found, day, by_row([*warm, *day])[len(warm) :])
     # The end of the day before is all that counts of it.
-    assert found.equals(order_flow(table(day), table(warm), SHORT))
+    assert found.equals(features(table(day), table(warm), SHORT))
     # What no decay and no regime is in is what one pass over both days makes it.
     state = {"spread_regime", "spread_regime_age_us", *(f"ofi_decay_hl{h}s" for h in (5, 15))}
     if warm:
@@ -310,19 +316,27 @@ def test_a_day_continues_the_day_before_from_its_warm_up(rows: list[Row]) -> Non
 @given(feeds(captured=False))
 def test_transient_bad_rows_neither_make_nor_lose_flow(rows: list[Row]) -> None:
     kept = [row for row in rows if row.is_valid or row.is_reset]
-    everything = order_flow(table(rows), settings=SHORT)
+    everything = features(table(rows), settings=SHORT)
     everything = everything.filter(pa.array([row in kept for row in rows]))
-    without = order_flow(table(kept), settings=SHORT)
+    without = features(table(kept), settings=SHORT)
     names = ["is_gap", "ofi", "mlofi_decay", "dmid", "ofi_sum_60s", "ret_sum_300s", "ofi_beta"]
     for name in names:
         assert everything[name].to_pylist() == without[name].to_pylist()
 
 
 @COMPILES
-@given(feeds())
-def test_the_number_of_threads_changes_nothing(rows: list[Row]) -> None:
-    alone, together = (order_flow(table(rows), settings=SHORT, threads=n) for n in (1, 3))
-    assert alone.equals(together)
+@given(feeds(), st.integers(1, 9), st.integers(1, 3))
+def test_neither_batches_nor_threads_nor_how_levels_are_read_change_anything(
+    rows: list[Row], batch_rows: int, threads: int
+) -> None:
+    head = [row for row in rows if row.ts_event < MIDNIGHT]
+    day = table(rows[len(head) :])
+    at_once = features(day, table(head), settings=SHORT)
+    levels = Levels(LEVELS, lambda names: day.select(names).to_batches(batch_rows))
+    found = order_flow(day.select(columns_of(1)), table(head), SHORT, levels, threads, batch_rows)
+    batches = list(found)
+    assert [len(batch) for batch in batches[:-1]] == [batch_rows] * (len(batches) - 1)
+    assert pa.Table.from_batches(batches, found.schema).equals(at_once)
 
 
 def quoted(bps: float, ts: int, **more: Any) -> Row:
@@ -337,7 +351,7 @@ def test_a_regime_is_left_later_than_it_is_entered() -> None:
     rows = [quoted(bps, ts * S) for ts, bps in enumerate(spreads)]
     bad = Row(MIDNIGHT + 12 * S)
     more = [bad, quoted(1.2, 13 * S), quoted(1.2, 14 * S, is_reset=True)]
-    found = order_flow(table([*rows, *more]))
+    found = features(table([*rows, *more]))
     assert found["spread_regime"].to_pylist() == [
         *("normal", "tight", "tight", "normal", "normal", "normal"),
         *("wide", "wide", "normal", "tight", "wide", "tight"),
@@ -352,7 +366,7 @@ def test_a_regime_is_left_later_than_it_is_entered() -> None:
 
 @pytest.mark.parametrize(("late_us", "is_gap"), [(0, False), (1, True)])
 def test_exactly_the_longest_gap_is_none(late_us: int, is_gap: bool) -> None:
-    found = order_flow(table([quoted(1, 0), quoted(2, 300 * S + late_us)]))
+    found = features(table([quoted(1, 0), quoted(2, 300 * S + late_us)]))
     assert found["is_gap"].to_pylist() == [True, is_gap]
     assert found["ofi"].null_count == 1 + is_gap
 
@@ -365,23 +379,23 @@ def test_a_fifth_of_the_window_is_tight_and_four_fifths_are_wide() -> None:
 def test_a_receive_clock_far_behind_still_finds_what_was_before() -> None:
     hour = 3600 * S
     late = replace(quoted(2, 0), ts_capture=MIDNIGHT - hour)
-    found = order_flow(table([late]), table([quoted(1, -hour - S), quoted(3, -S)]))
+    found = features(table([late]), table([quoted(1, -hour - S), quoted(3, -S)]))
     assert found["dt_us"].to_pylist() == [S]
     assert found["is_gap"].to_pylist() == [False]
 
 
 def test_a_day_without_rows_has_every_column() -> None:
     for head in (None, table([quoted(1, -S)])):
-        found = order_flow(table([]), head)
+        found = features(table([]), head)
         assert found.num_rows == 0
         assert found.schema == schema(LEVELS)
 
 
 def test_a_table_has_the_columns_of_its_settings() -> None:
     rows = table([quoted(1, 0)])
-    assert order_flow(rows).schema == schema(LEVELS, Settings())
-    assert order_flow(rows.select(columns_of(LEVELS))).equals(order_flow(rows))
-    names = order_flow(rows, settings=SHORT).column_names
+    assert features(rows).schema == schema(LEVELS, Settings())
+    assert features(rows.select(columns_of(LEVELS))).equals(features(rows))
+    names = features(rows, settings=SHORT).column_names
     assert names == schema(LEVELS, SHORT).names
     assert "return_900s" not in names
 
