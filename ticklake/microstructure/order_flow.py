@@ -3,23 +3,20 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from ticklake.microstructure import flow, regime, returns
 from ticklake.microstructure import windows as rolling
 from ticklake.microstructure.book import KEYS, Book, Flags, level_columns, read_day, to_arrow
+from ticklake.microstructure.feature_rows import BATCH_ROWS, Column, feature_rows
 from ticklake.microstructure.windows import Floats, Ints
 
 SECOND_US: Final = 1_000_000
 LEVELS: Final = 10
-BATCH_ROWS: Final = 122_880
-"""Rows of a batch of the result; what they hold does not depend on it."""
 
-Column = npt.NDArray[Any]
 Step = Callable[[], dict[str, Column]]
 
 
@@ -125,42 +122,22 @@ def order_flow(
     """
     levels = levels or levels_of(rows)
     fields = schema(levels.count, settings)
-    keys = rows.select(KEYS.names).cast(KEYS)
     book, positions = read_day(rows, head, settings.warmup_s * SECOND_US)
-    del rows, head
-    batches = _batches(fields, keys, book, positions, levels, settings, threads, batch_rows)
-    return pa.RecordBatchReader.from_batches(fields, batches)
-
-
-def _batches(
-    fields: pa.Schema,
-    keys: pa.Table,
-    book: Book,
-    positions: Ints,
-    levels: Levels,
-    settings: Settings,
-    threads: int,
-    batch_rows: int,
-) -> Iterator[pa.RecordBatch]:
-    """Yield the features of some rows at a time: rolling values are made when their turn comes."""
     changes = _changes(book, settings)
     with ThreadPoolExecutor(threads) as pool:
         steps = [pool.submit(step) for step in _steps(book, changes, settings)]
-        made = _by_level(book, changes, levels, settings)
+        known = _by_level(book, changes, levels, settings)
         for step in steps:
-            made |= step.result()
-    own = [one for one in fields if one.name not in KEYS.names]
-    for first in range(0, len(positions), batch_rows):
-        places = positions[first : first + batch_rows]
-        run = slice(int(places.min()), int(places.max()) + 1)
-        columns = {name: values[run] for name, values in made.items()}
+            known |= step.result()
+
+    def rolled(run: slice) -> dict[str, Column]:
+        columns: dict[str, Column] = {}
         for horizon in settings.horizons_s:
-            columns |= _rolled(book, changes, made["mlofi_decay"], run, horizon, settings)
-        # Where the clock does not rise with the rows as stored, they are not a run.
-        day = slice(None) if _is_run(places) else places - run.start
-        arrays = [_arrow(columns[one.name][day], one.type) for one in own]
-        of_rows = keys.slice(first, batch_rows).combine_chunks().columns
-        yield pa.record_batch([*(one.chunk(0) for one in of_rows), *arrays], schema=fields)
+            columns |= _rolled(book, changes, known["mlofi_decay"], run, horizon, settings)
+        return columns
+
+    batches = feature_rows(fields, rows, positions, known, rolled, _arrow, batch_rows)
+    return pa.RecordBatchReader.from_batches(fields, batches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,10 +243,6 @@ def _rolled(
         "rel_spread_mean": rolling.rolling_mean(changes.relative, windows),
     }
     return {f"{name}_{horizon_s}s": values for name, values in rolled.items()}
-
-
-def _is_run(positions: Ints) -> bool:
-    return bool((np.diff(positions) == 1).all())
 
 
 def _arrow(values: Column, kind: pa.DataType) -> pa.Array:

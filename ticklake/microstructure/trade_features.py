@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +12,16 @@ import pyarrow as pa
 from ticklake.microstructure.bar_tables import read_day as read_trades_of_day
 from ticklake.microstructure.book import KEYS, Book, read_day, to_arrow
 from ticklake.microstructure.bucket_tables import Filled, filled
+from ticklake.microstructure.feature_rows import BATCH_ROWS, Column, feature_rows
 from ticklake.microstructure.flow import chain
 from ticklake.microstructure.returns import mid_changes
-from ticklake.microstructure.trade_flow import Intervals, intervals, price_impact_fit, rolling
+from ticklake.microstructure.trade_flow import (
+    Intervals,
+    intervals,
+    price_impact_fit,
+    rolling,
+    totals_of,
+)
 from ticklake.microstructure.trades import SCHEMA, in_order, read_trades
 from ticklake.microstructure.vpin import as_of
 from ticklake.microstructure.windows import Floats, Ints
@@ -81,7 +88,8 @@ def trade_features(
     book_before: pa.Table | None = None,
     trades_before: pa.Table | None = None,
     settings: Settings = DEFAULTS,
-) -> pa.Table:
+    batch_rows: int = BATCH_ROWS,
+) -> pa.RecordBatchReader:
     """Return the trade features of each row of `book`, in its order, as FEATURES.md defines them.
 
     `book` and `trades` are the partitions of a symbol and day, `*_before` those of the day before:
@@ -90,11 +98,12 @@ def trade_features(
     undefined is null.
     """
     day, positions = read_day(book, book_before, settings.warmup_s * SECOND_US)
-    known = trades if trades_before is None else pa.concat_tables([trades_before, trades])
-    series = read_trades(in_order(known))
-    between = intervals(day.ts_us, series)
-    columns: dict[str, Any] = {
-        "ts": day.ts_us,
+    ts = day.ts_us
+    trades_known = trades if trades_before is None else pa.concat_tables([trades_before, trades])
+    series = read_trades(in_order(trades_known))
+    totals, between = totals_of(series), intervals(ts, series)
+    known = {
+        "ts": ts,
         "buy_volume": between.volumes.buy_volume,
         "sell_volume": between.volumes.sell_volume,
         "trade_volume": between.volumes.trade_volume,
@@ -103,34 +112,44 @@ def trade_features(
         "signed_volume": between.volumes.signed_volume,
         "tfi": between.volumes.tfi,
         "trade_vwap": between.trade_vwap,
+        "vpin": _vpin(book, ts, trades, trades_before, settings),
     }
-    for horizon in settings.horizons_s:
-        window = rolling(day.ts_us, series, horizon * SECOND_US)
-        columns |= {
-            f"buy_volume_{horizon}s": window.volumes.buy_volume,
-            f"sell_volume_{horizon}s": window.volumes.sell_volume,
-            f"trade_count_{horizon}s": window.trade_count,
-            f"tfi_{horizon}s": window.volumes.tfi,
-        }
-    columns |= _impact(day, between, settings)
-    columns["vpin"] = _vpin(book, day.ts_us, trades, trades_before, settings)
-    fields = schema(settings)
-    keys = [book[key.name].cast(key.type) for key in KEYS]
-    own = [
-        to_arrow(columns[field.name][positions], field.type) for field in list(fields)[len(KEYS) :]
-    ]
-    return pa.table([*keys, *own], schema=fields)
-
-
-def _impact(day: Book, between: Intervals, settings: Settings) -> dict[str, Any]:
     previous, _ = chain(day, settings.max_gap_s * SECOND_US)
     change, log_return = mid_changes(day.mid, previous)
+
+    def rolled(run: slice) -> dict[str, Column]:
+        columns: dict[str, Column] = {}
+        for horizon in settings.horizons_s:
+            window = rolling(ts[run], series, horizon * SECOND_US, totals)
+            columns |= {
+                f"buy_volume_{horizon}s": window.volumes.buy_volume,
+                f"sell_volume_{horizon}s": window.volumes.sell_volume,
+                f"trade_count_{horizon}s": window.trade_count,
+                f"tfi_{horizon}s": window.volumes.tfi,
+            }
+        return columns | _impact(day, change, log_return, between, run, settings)
+
+    fields = schema(settings)
+    batches = feature_rows(fields, book, positions, known, rolled, to_arrow, batch_rows)
+    return pa.RecordBatchReader.from_batches(fields, batches)
+
+
+def _impact(
+    day: Book,
+    change: Floats,
+    log_return: Floats,
+    between: Intervals,
+    run: slice,
+    settings: Settings,
+) -> dict[str, Column]:
+    """Return what prices move per unit of flow, over the windows of a run of rows."""
     window_us = settings.regression_s * SECOND_US
-    kyle = price_impact_fit(day.ts_us, change, between.volumes.signed_volume, window_us)
-    hasbrouck = price_impact_fit(day.ts_us, log_return, between.signed_root_notional, window_us)
+    volume, root_notional = between.volumes.signed_volume, between.signed_root_notional
+    kyle = price_impact_fit(day.ts_us, change, volume, window_us, run)
+    hasbrouck = price_impact_fit(day.ts_us, log_return, root_notional, window_us, run)
 
     def on_valid_rows(values: Floats) -> Floats:
-        return np.where(day.is_valid, values, np.nan)
+        return np.where(day.is_valid[run], values, np.nan)
 
     return {
         "kyle_lambda": on_valid_rows(kyle.slope),

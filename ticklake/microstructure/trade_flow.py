@@ -61,7 +61,7 @@ def intervals(row_ts: Ints, trades: Trades) -> Intervals:
     ends = np.searchsorted(trades.ts_us, row_ts, side="right").astype(np.int64, copy=False)
     starts = np.concatenate([ends[:1], ends[:-1]])
     has_interval = np.arange(len(row_ts)) > 0
-    volumes = _volumes(trades, starts, ends, has_interval)
+    volumes = _volumes(trades, totals_of(trades), starts, ends, has_interval)
     size = trades.size.as_floats(trades.size.values)
     # No interval reaches into another, so each is a window that begins at its anchor.
     windows = Windows(starts, starts, ends)
@@ -80,6 +80,26 @@ def intervals(row_ts: Ints, trades: Trades) -> Intervals:
 
 
 @dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums of the sizes of the trades before each, and of all: one more than there are trades."""
+
+    buy: Integers
+    sell: Integers
+    traded: Integers
+    """Of known and unknown side."""
+
+
+def totals_of(trades: Trades) -> Totals:
+    """Return the running totals of trades, in units of their sizes."""
+    size = fitting(trades.size.values)
+
+    def total(values: Integers) -> Integers:
+        return np.concatenate([np.zeros(1, size.dtype), np.cumsum(values)])
+
+    return Totals(total(size * (trades.sign > 0)), total(size * (trades.sign < 0)), total(size))
+
+
+@dataclass(frozen=True, slots=True)
 class Rolling:
     """Sums over the trades of (t - h, t] of each row. NaN where there is no trade (C13)."""
 
@@ -87,21 +107,27 @@ class Rolling:
     trade_count: Ints
 
 
-def rolling(row_ts: Ints, trades: Trades, horizon_us: int) -> Rolling:
-    """Return the sums over the window of each row. All trades of exactly its time are in it."""
+def rolling(row_ts: Ints, trades: Trades, horizon_us: int, totals: Totals | None = None) -> Rolling:
+    """Return the sums over the window of each row. All trades of exactly its time are in it.
+
+    `totals` are those of the trades, for who asks more than once.
+    """
     windows = window_bounds(trades.ts_us, row_ts, horizon_us)
     count = windows.row_counts
-    return Rolling(_volumes(trades, windows.starts, windows.ends, count > 0), count)
+    known = totals or totals_of(trades)
+    return Rolling(_volumes(trades, known, windows.starts, windows.ends, count > 0), count)
 
 
-def price_impact_fit(row_ts: Ints, change: Floats, flow: Floats, window_us: int) -> Fit:
-    """Regress the change of price of each row on the flow of its interval, over (t - w, t].
+def price_impact_fit(
+    row_ts: Ints, change: Floats, flow: Floats, window_us: int, rows: slice = slice(None)
+) -> Fit:
+    """Regress the change of price of rows on the flow of their intervals, over (t - w, t] of each.
 
     Kyle's lambda (Econometrica 53(6), 1985): `change` is the change of mid, `flow` the signed
     volume. Hasbrouck's (J. Finance 64(3), 2009): the log return, and the sum of
     sign * sqrt(price * size).
     """
-    return rolling_ols(change, flow, row_windows(row_ts, window_us))
+    return rolling_ols(change, flow, row_windows(row_ts, window_us, rows))
 
 
 def ratio(value: Floats, by: Floats) -> Floats:
@@ -110,23 +136,23 @@ def ratio(value: Floats, by: Floats) -> Floats:
     return quotient
 
 
-def _volumes(trades: Trades, starts: Ints, ends: Ints, is_defined: Flags) -> Volumes:
+def _volumes(
+    trades: Trades, totals: Totals, starts: Ints, ends: Ints, is_defined: Flags
+) -> Volumes:
     """Return sums over the trades at [start, end) of each row."""
-    size = fitting(trades.size.values)
 
-    def summed(values: Integers) -> Integers:
-        total = np.concatenate([np.zeros(1, size.dtype), np.cumsum(values)])
-        between: Integers = total[ends] - total[starts]
-        return between
+    def between(total: Integers) -> Integers:
+        summed: Integers = total[ends] - total[starts]
+        return summed
 
     def real(values: Integers) -> Floats:
         return np.where(is_defined, trades.size.as_floats(values), np.nan)
 
-    buy, sell = summed(size * (trades.sign > 0)), summed(size * (trades.sign < 0))
+    buy, sell = between(totals.buy), between(totals.sell)
     return Volumes(
         buy_volume=real(buy),
         sell_volume=real(sell),
-        trade_volume=real(summed(size)),
+        trade_volume=real(between(totals.traded)),
         signed_volume=real(buy - sell),
         tfi=np.where(
             is_defined,

@@ -33,7 +33,7 @@ from ticklake.microstructure.bar_tables import read_day
 from ticklake.microstructure.book import columns_of
 from ticklake.microstructure.bucket_tables import bucket_table, filled
 from ticklake.microstructure.exact import STORED
-from ticklake.microstructure.trade_features import Settings, schema, trade_features
+from ticklake.microstructure.trade_features import DEFAULTS, Settings, schema, trade_features
 
 DAY = 86_400 * S
 SHORT = Settings(horizons_s=(5, 60, 300), regression_s=60, max_gap_s=300, warmup_s=600, buckets=3)
@@ -226,6 +226,16 @@ def by_row(rows: Sequence[Row], trades: Sequence[Trade], to: Settings) -> list[V
     return [values[at] for at in range(len(rows))]
 
 
+def features(
+    book: pa.Table,
+    trades: pa.Table,
+    book_before: pa.Table | None = None,
+    trades_before: pa.Table | None = None,
+    settings: Settings = DEFAULTS,
+) -> pa.Table:
+    return trade_features(book, trades, book_before, trades_before, settings).read_all()
+
+
 @COMPILES
 @given(markets(), st.sampled_from([None, "0.3", "1", "7.25"]))
 def test_every_feature_is_what_its_definition_says(
@@ -233,7 +243,7 @@ def test_every_feature_is_what_its_definition_says(
 ) -> None:
     rows, trades = market
     to = replace(SHORT, bucket_volume=None if bucket is None else Decimal(bucket))
-    found = trade_features(table(rows), trade_table(trades), settings=to)
+    found = features(table(rows), trade_table(trades), settings=to)
     wanted = by_row(rows, trades, to)
     for value in wanted:
         known = bucket is not None
@@ -249,7 +259,7 @@ def test_a_day_continues_the_day_before(
     rows, trades = market
     (head, day), (earlier, today) = split(rows), split(trades)
     to = replace(SHORT, bucket_volume=None if bucket is None else Decimal(bucket))
-    found = trade_features(table(day), trade_table(today), table(head), trade_table(earlier), to)
+    found = features(table(day), trade_table(today), table(head), trade_table(earlier), to)
     wanted = by_row(rows, trades, to)[len(head) :]
     for value in wanted:
         days = [earlier, today]
@@ -261,8 +271,22 @@ def test_a_day_continues_the_day_before(
     # The end of the day before is all that counts of its book.
     warm = [row for row in head if row.ts >= since or row in older(head, since)]
     assert found.equals(
-        trade_features(table(day), trade_table(today), table(warm), trade_table(earlier), to)
+        features(table(day), trade_table(today), table(warm), trade_table(earlier), to)
     )
+
+
+@COMPILES
+@given(markets(), st.integers(1, 9))
+def test_the_size_of_batches_changes_nothing(
+    market: tuple[list[Row], list[Trade]], batch_rows: int
+) -> None:
+    rows, trades = market
+    (head, day), (earlier, today) = split(rows), split(trades)
+    given_tables = (table(day), trade_table(today), table(head), trade_table(earlier), SHORT)
+    found = trade_features(*given_tables, batch_rows=batch_rows)
+    batches = list(found)
+    assert [len(batch) for batch in batches[:-1]] == [batch_rows] * (len(batches) - 1)
+    assert pa.Table.from_batches(batches, found.schema).equals(features(*given_tables))
 
 
 def older(head: Sequence[Row], since: int) -> list[Row]:
@@ -280,8 +304,8 @@ def test_a_day_and_its_head_are_one_pass_over_both(
     to = replace(SHORT, bucket_volume=Decimal("0.3"))
     if not head:
         return
-    both = trade_features(table(rows), trade_table(trades), settings=to)
-    found = trade_features(table(day), trade_table(today), table(head), trade_table(earlier), to)
+    both = features(table(rows), trade_table(trades), settings=to)
+    found = features(table(day), trade_table(today), table(head), trade_table(earlier), to)
     names = [name for name in schema(to).names[5:] if name != "vpin"]  # its buckets begin afresh
     assert found.select(names).equals(both.select(names).slice(len(head)))
 
@@ -302,7 +326,7 @@ def test_as_much_bought_as_sold_is_no_flow_at_all() -> None:
         for ts, (bid, ask) in enumerate(mids)
     ]
     trades = [at(S, "0.1"), at(S, "0.2"), at(S, "0.3", "sell")]
-    found = trade_features(table(rows), trade_table(trades))
+    found = features(table(rows), trade_table(trades))
     assert found["signed_volume"].to_pylist() == [None, 0.0, 0.0, 0.0]
     assert found["tfi"].to_pylist() == [None, 0.0, None, None]
     assert found["kyle_lambda"].to_pylist() == [None] * 4
@@ -323,7 +347,7 @@ def test_vpin_is_that_of_the_last_known_bucket(
     volume = Decimal(bucket)
     buckets = bucket_table(days[1], volume, 3, filled(days[0], volume, 3)).to_pylist()
     to = replace(SHORT, bucket_volume=volume)
-    found = trade_features(table(day), trade_table(today), None, trade_table(earlier), to)
+    found = features(table(day), trade_table(today), None, trade_table(earlier), to)
     for row, value in zip(day, found["vpin"].to_pylist(), strict=True):
         at = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=row.ts)
         known = [one["vpin"] for one in buckets if one["ts_available"] <= at]
@@ -336,22 +360,22 @@ def test_a_bucket_of_yesterday_counts_once_its_last_trade_is_received() -> None:
     earlier = [at(-2 * S, "1"), at(-S, "0.5"), at(-S, "0.5", "sell", lag=3 * S)]
     rows = table([plain(0), plain(S), plain(2 * S), plain(3 * S)])
     today = [at(S, "0.75"), at(S, "0.25", "sell")] * 2
-    found = trade_features(rows, trade_table(today), None, trade_table(earlier), to)
+    found = features(rows, trade_table(today), None, trade_table(earlier), to)
     assert found["vpin"].to_pylist() == [1.0, 1.0, 0.5, 0.5]
-    found = trade_features(rows, trade_table([]), None, trade_table(earlier), to)
+    found = features(rows, trade_table([]), None, trade_table(earlier), to)
     assert found["vpin"].to_pylist() == [1.0, 1.0, 0.0, 0.0]
 
 
 def test_a_giant_trade_fills_many_buckets_at_once() -> None:
     to = replace(SHORT, buckets=50, bucket_volume=Decimal("0.001"))
     rows = table([plain(0), plain(S), plain(2 * S)])
-    found = trade_features(rows, trade_table([at(S, "100")]), settings=to)
+    found = features(rows, trade_table([at(S, "100")]), settings=to)
     assert found["vpin"].to_pylist() == [None, 1.0, 1.0]
 
 
 def test_a_day_without_rows_or_trades_has_every_column() -> None:
-    assert trade_features(table([]), trade_table([at(0, "1")])).schema == schema()
-    found = trade_features(table([plain(0), plain(S)]).select(columns_of(1)), trade_table([]))
+    assert features(table([]), trade_table([at(0, "1")])).schema == schema()
+    found = features(table([plain(0), plain(S)]).select(columns_of(1)), trade_table([]))
     assert found.schema == schema()
     assert found["trade_count"].to_pylist() == [None, 0]
     assert found["buy_volume"].to_pylist() == [None, 0.0]
@@ -361,7 +385,7 @@ def test_a_day_without_rows_or_trades_has_every_column() -> None:
 
 def test_sizes_beyond_64_bits_are_as_exact() -> None:
     huge = [at(S, "12345678901234567890"), at(S, "0.000000000001", "sell")]
-    found = trade_features(table([plain(0), plain(S)]), trade_table(huge))
+    found = features(table([plain(0), plain(S)]), trade_table(huge))
     assert found["buy_volume"].to_pylist() == [None, 12345678901234567890.0]
     assert found["sell_volume"].to_pylist() == [None, 1e-12]
 
