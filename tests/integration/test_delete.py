@@ -151,6 +151,25 @@ def test_a_column_that_the_channel_is_not_stored_by_is_refused(local: Pipeline) 
     assert "Leave --symbol out" in result.output
 
 
+def test_names_that_are_nowhere_are_a_failure_that_says_which_there_are(local: Pipeline) -> None:
+    days = ("--from", DATES[0], "--to", DATES[0], "--yes")
+    result = delete("--exchange", "z", *days)
+    assert result.exit_code == 1
+    assert "raw.ticks has no exchange z" in result.output
+    assert "There are x, y." in result.output
+    path = "raw/klines/exchange={}/symbol={}/interval=1m/month=2025-01/a.parquet"
+    for names in (("x", "A"), ("y", "B")):
+        local.storage.write(path.format(*names), b"")
+    month = ["--from", "2025-01-01", "--to", "2025-01-31", "--yes"]
+    options = ["delete", "--table", "raw.klines", "--exchange", "x", "--symbol", "B", *month]
+    result = CliRunner().invoke(main, options)
+    assert result.exit_code == 1
+    assert "raw.klines has no symbol B" in result.output
+    assert "There are A." in result.output
+    # One that is there, but not on that day, is none.
+    assert delete("--exchange", "y", *days).exit_code == 0
+
+
 def test_a_month_is_deleted_whole_or_not_at_all(local: Pipeline) -> None:
     path = "raw/klines/exchange=x/symbol=A/interval=1m/month=2025-01/a.parquet"
     local.storage.write(path, b"")

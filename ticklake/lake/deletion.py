@@ -11,6 +11,7 @@ import json
 from calendar import monthrange
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Final
 
 from ticklake.lake.catalog import TableListing, find_tables
 from ticklake.lake.errors import LakeError
@@ -26,6 +27,9 @@ from ticklake.lake.raw import (
 )
 from ticklake.lake.storage import Entry, Storage
 from ticklake.lake.tables import META
+
+SHOWN: Final = 20
+"""Names that an error lists, at most."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,8 @@ class Deletion:
 def plan_deletion(storage: Storage, table: str, selection: Selection) -> Deletion:
     """Find what to delete of a raw channel.
 
-    Raises LakeError for a table that is built, for a column that the channel does not have, and for
-    a part of a month where a partition is one.
+    Raises LakeError for a table that is built, for a column that the channel does not have, for an
+    exchange or symbol that it has nothing of, and for a part of a month where a partition is one.
     """
     listing = _raw_channel(storage, table)
     for column, names in (("exchange", selection.exchanges), ("symbol", selection.symbols)):
@@ -70,6 +74,8 @@ def plan_deletion(storage: Storage, table: str, selection: Selection) -> Deletio
         for key, entry in read_ledgers(storage).items()
         if any(_is_selected(segment.path, listing, selection) for segment in entry.segments)
     )
+    if not segments and not ledger:
+        _refuse_unknown(listing, selection)
     return Deletion(listing, selection, segments, ledger)
 
 
@@ -116,6 +122,23 @@ def _made_of(storage: Storage, table: TableListing) -> set[str]:
         for item in find_tables(storage, name):
             raw |= _made_of(storage, item)
     return raw
+
+
+def _refuse_unknown(table: TableListing, selection: Selection) -> None:
+    """Tell a slip of the pen from a range in which there is nothing."""
+    keys = [dict(zip(table.columns, key, strict=True)) for key in table.partitions()]
+    for column, names in (("exchange", selection.exchanges), ("symbol", selection.symbols)):
+        if names is None:
+            continue
+        there = sorted({key[column] for key in keys})
+        unknown = sorted(names.difference(there))
+        if unknown:
+            more = f" and {len(there) - SHOWN:,} more" if len(there) > SHOWN else ""
+            raise LakeError(
+                f"{table.name} has no {column} {', '.join(unknown)}, so nothing is to be deleted. "
+                f"There are {', '.join(there[:SHOWN])}{more}."
+            )
+        keys = [key for key in keys if key[column] in names]
 
 
 def _refuse_part_of_month(table: TableListing, selection: Selection) -> None:
