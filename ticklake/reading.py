@@ -63,7 +63,8 @@ def read(
     - `root` is the lake, by default LAKE_ROOT or ./lake. Relations of one lake share a connection,
       so that they can be joined; threads need a `connection` each.
 
-    Raises LakeError for a table or column that is not there, naming those that are.
+    Raises LakeError for a table or column that is not there, naming those that are, and for a start
+    after the end.
     """
     import duckdb
 
@@ -81,6 +82,8 @@ def read(
     else:
         prepare(connection, storage)
     bounds = (_When(start, is_end=False), _When(end, is_end=True))
+    if bounds[0].is_after(bounds[1]):
+        raise LakeError(f"start {start} is after end {end}: no row lies between them.")
     wanted = {
         column: {names} if isinstance(names, str) else set(names)
         for column, names in (("exchange", exchange), ("symbol", symbol))
@@ -120,6 +123,13 @@ class _When:
         elif when is not None:
             self.instant = datetime.combine(when, time(), UTC) + timedelta(days=is_end)
             self.day = when.isoformat()
+
+    def is_after(self, end: "_When") -> bool:
+        """Say whether this start lies after an end."""
+        if self.instant is None or end.instant is None:
+            return False
+        # The end of a day is the instant after it; from and to one instant is a range of nothing.
+        return self.instant > end.instant or (end.is_whole_day and self.instant == end.instant)
 
 
 @cache

@@ -150,6 +150,23 @@ def test_raw_segments_are_read_by_their_full_name(anywhere: Pipeline) -> None:
     assert own.count("*").fetchone() == (9,)
 
 
+def test_a_start_after_the_end_is_refused(pipeline: Pipeline) -> None:
+    for start, end in (
+        ("2025-01-02", "2025-01-01"),
+        ("2025-01-02T00:00", "2025-01-01"),
+        ("2025-01-01T12:00", "2025-01-01T11:59:59"),
+        ("2025-01-02", "2025-01-01T23:59"),
+    ):
+        with pytest.raises(LakeError, match=f"start {start} is after end {end}"):
+            ticklake.read("ticks", start=start, end=end)
+    for start, end in (
+        ("2025-01-01", "2025-01-01"),
+        ("2025-01-01", "2025-01-01T00:00"),
+        ("2025-01-01T23:59", "2025-01-01"),
+    ):
+        ticklake.read("ticks", start=start, end=end)
+
+
 def test_what_is_not_there_is_named(pipeline: Pipeline) -> None:
     with pytest.raises(LakeError, match=r"There is no table 'trades' .* compacted\.steps, compac"):
         ticklake.read("trades")
