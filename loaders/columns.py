@@ -292,11 +292,11 @@ def make_plan(
         for name, known in PARTITION.items()
         if name in partition_by and name not in given
     }
-    by_name = {_plain(name): name for name in reversed(names) if name not in taken}
+    by_name = {plain(name): name for name in reversed(names) if name not in taken}
     for target, known in looked_for.items() if by_alias else ():
         if target in wanted or levels.get(target):
             continue
-        alias = next((alias for alias in map(_plain, known) if alias in by_name), None)
+        alias = next((alias for alias in map(plain, known) if alias in by_name), None)
         if alias is not None:
             sources[target] = by_name.pop(alias)
             taken.add(sources[target])
@@ -320,15 +320,20 @@ def deliver(
     sink: "Sink",
     given: Mapping[str, str],
     describe: Callable[[int], Mapping[str, Any]],
+    told: set[Fault] | None = None,
 ) -> None:
     """Convert some rows and give them to the sink.
 
     `given` holds the partition values that no column has. `describe` returns where a row was, and
-    its content.
+    its content. Faults that are `told` are not told again, as where rows go to two channels; those
+    of these rows join them.
     """
     rows = plan.read(table)
     for fault in rows.faults:
-        sink.reject(fault.error_type, fault.message, **describe(fault.row))
+        if told is None or fault not in told:
+            sink.reject(fault.error_type, fault.message, **describe(fault.row))
+    if told is not None:
+        told.update(rows.faults)
     for key, part in split(rows.table, list(plan.partition)):
         where = {**given, **key}
         if sink.symbols is not None and where.get("symbol") not in sink.symbols:
@@ -364,7 +369,8 @@ def split(table: pa.Table, names: Sequence[str]) -> list[tuple[dict[str, str], p
     return parts
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """Return a name without its case and punctuation."""
     return re.sub(r"[\W_]", "", name.lower())
 
 

@@ -122,12 +122,14 @@ class CsvParser:
 
 
 class _OneValue:
-    """Refuses a file of several symbols that the caller takes for a file of one."""
+    """Refuses a file of several symbols, or of another, that the caller takes for a file of one."""
 
     def __init__(self, given: Mapping[str, str]) -> None:
+        self._symbol = given.get("symbol", "")
         self._seen: dict[str, set[str]] = {name: set() for name in given}
 
     def check(self, table: Any) -> None:
+        from loaders.columns import plain
         from loaders.decode import BrokenObjectError
 
         for name, seen in self._seen.items():
@@ -140,6 +142,13 @@ class _OneValue:
                     f"SEVERAL_{name.upper()}S",
                     f"its column {name!r} has several values ({listed}). Leave out --{name}, and "
                     "each row is landed by its own",
+                )
+            # Venues are known by several names; a symbol has one, but for its spelling.
+            if name == "symbol" and any(plain(value) != plain(self._symbol) for value in seen):
+                raise BrokenObjectError(
+                    "OTHER_SYMBOL",
+                    f"its column 'symbol' says {min(seen)}, and --symbol {self._symbol}. Leave out "
+                    f"--symbol to land it as {min(seen)}",
                 )
 
 

@@ -228,6 +228,21 @@ def test_symbols_may_be_in_a_column_but_not_several_under_one_name(lake: Lake, f
 
 
 @ON_DISK
+def test_a_file_of_another_symbol_than_the_one_given_is_set_aside(lake: Lake, file: Path) -> None:
+    file.write_text("time,price,qty,symbol\n1709251200,1,1,ETHUSDT\n")
+    result = land("csv", file, *WHO)
+    assert result.exit_code == 1
+    (error,) = errors(lake)
+    assert error["error_type"] == "OTHER_SYMBOL"
+    assert "says ETHUSDT, and --symbol BTCUSDT" in error["message"]
+    assert rows(lake, "trades") == []
+    # The same symbol spelled otherwise is the same, and lands as the caller spells it.
+    file.write_text("time,price,qty,symbol,exchange\n1709251200,1,1,btc/usdt,Binance Spot\n")
+    assert land("csv", file, *WHO).exit_code == 0
+    assert rows(lake, "trades", "exchange, symbol") == [("binance", "BTCUSDT")]
+
+
+@ON_DISK
 def test_a_broken_file_is_set_aside_and_the_others_land(lake: Lake, tmp_path: Path) -> None:
     good, cut, empty = (tmp_path / name for name in ("good.csv", "cut.csv.gz", "empty.csv"))
     good.write_text(HEAD + TRADES)
