@@ -106,7 +106,7 @@ class ContextsParser:
         """Read a day. Raises BrokenObjectError."""
         import pyarrow as pa
 
-        from loaders.columns import MissingColumnError, deliver, make_plan
+        from loaders.columns import Fault, MissingColumnError, deliver, make_plan
         from loaders.csv_files import described, reject_line
         from loaders.csv_lines import CsvObject
         from loaders.decode import BrokenObjectError
@@ -139,10 +139,11 @@ class ContextsParser:
             except MissingColumnError as error:
                 raise BrokenObjectError("MISSING_COLUMN", str(error)) from None
             for lines in text.lines(lambda bad: reject_line(sink, bad)):
-                deliver(of_marks, lines.table.select(others), sink, given, described(lines))
+                told: set[Fault] = set()
+                deliver(of_marks, lines.table.select(others), sink, given, described(lines), told)
                 hours = pa.repeat(FUNDING_HOURS, lines.table.num_rows)
                 table = lines.table.select(funding).append_column("interval_hours", hours)
-                deliver(of_rates, table, sink, given, described(lines))
+                deliver(of_rates, table, sink, given, described(lines), told)
 
 
 _CONTEXTS: Final = ContextsParser()

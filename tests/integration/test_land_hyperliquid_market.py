@@ -166,6 +166,34 @@ def test_contexts_become_mark_prices_and_hourly_funding(
     assert funding == [("BTC", 0.0000125, 1.0, None)]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "error_type", "landed"),
+    [
+        ("2025-08-01T00:01:00Z", "soon", "BAD_TIME", (0, 0)),
+        ("BTC", "", "MISSING_FIELD", (0, 0)),
+        ("115971.4", "dear", "BAD_NUMBER", (0, 1)),
+        ("0.0000125", "high", "BAD_NUMBER", (1, 0)),
+    ],
+)
+def test_a_bad_context_is_set_aside_once(
+    lake: Lake,
+    land: Land,
+    tmp_path: Path,
+    old: str,
+    new: str,
+    error_type: str,
+    landed: tuple[int, int],
+) -> None:
+    assert old in LINE
+    put(tmp_path / "source", f"asset_ctxs/{DAY}.csv.lz4", HEADER + LINE.replace(old, new))
+    assert land("asset_ctxs").exit_code == 1
+    path = f"quarantine/hyperliquid-market/asset_ctxs-{DAY}/rejected.jsonl"
+    (reject,) = map(json.loads, lake.storage.read(path).splitlines())
+    assert (reject["line"], reject["error_type"]) == (2, error_type)
+    segments = [lake.storage.entries(f"raw/{name}") for name in ("mark_prices", "funding_rates")]
+    assert tuple(len(list(found)) for found in segments) == landed
+
+
 def test_contexts_without_a_column_are_set_aside_whole(land: Land, tmp_path: Path) -> None:
     put(tmp_path / "source", f"asset_ctxs/{DAY}.csv.lz4", "time,coin\n2025-08-01T00:01:00Z,BTC\n")
     result = land("asset_ctxs")
