@@ -16,9 +16,8 @@ klines as (
         symbol,
         interval,
         open_time,
-        close_time,
-        {# A candle is written to end one tick of the exchange's clock early, 1 ms or 1 us. #}
-        round({{ seconds_between('open_time', 'close_time') }}) as length_seconds
+        {{ kline_seconds() }} as length_seconds,
+        coalesce(close_time, open_time + to_seconds(length_seconds)) as end_time
     from {{ lake_ref('klines') }}
 
 ),
@@ -30,11 +29,11 @@ followed as (
         month,
         symbol,
         interval,
-        close_time as ts_from,
+        end_time as ts_from,
         lead(open_time) over (
             partition by exchange, month, symbol, interval order by open_time
         ) as ts_to,
-        {{ seconds_between('open_time', 'ts_to') }} / length_seconds - 1 as missing_count
+        round({{ seconds_between('open_time', 'ts_to') }} / length_seconds - 1) as missing_count
     from klines
 
 ),
