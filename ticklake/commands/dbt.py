@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 from ticklake.lake.errors import LakeError
 
+NO_VIEWS = ("--exclude", "config.materialized:view")
+"""For a run that makes no views of lake tables: SQL views would miss them."""
+
 
 def run_dbt(arguments: Sequence[str]) -> None:
     """Run dbt in the current folder. Raises LakeError where it did not succeed."""

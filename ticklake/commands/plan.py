@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ticklake.commands.dbt import run_dbt
+from ticklake.commands.dbt import NO_VIEWS, run_dbt
 from ticklake.lake.paths import partition_path
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def plan(show_all: bool, dbt_arguments: tuple[str, ...]) -> None:
     selects = SELECTIONS & {item.partition("=")[0] for item in dbt_arguments}
     seeds = ["--select", "resource_type:seed"] if selects else []
     silence = ["--log-level", "error", "--log-level-file", "none"]
-    run_dbt([*silence, "build", *types, *dbt_arguments, *seeds])
+    run_dbt([*silence, "build", *types, *NO_VIEWS, *dbt_arguments, *seeds])
     session = latest_session()
     for model, planned in session.plans.values() if session else ():
         click.echo(_headline(model, planned))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ticklake.commands.dates import DAY
-from ticklake.commands.dbt import run_dbt
+from ticklake.commands.dbt import NO_VIEWS, run_dbt
 from ticklake.commands.sql import lake_root
 from ticklake.lake.errors import LakeError
 
@@ -137,7 +137,7 @@ def _compare(storage: "Storage", table: str | None, selection: "Selection") -> i
     types = ["--resource-type", "model", "--resource-type", "seed"]
     silence = ["--log-level", "error", "--log-level-file", "none"]
     chosen = ["--select", table.rpartition(".")[2], "resource_type:seed"] if table else []
-    run_dbt([*silence, "build", *types, *chosen, "--vars", json.dumps(variables)])
+    run_dbt([*silence, "build", *types, *NO_VIEWS, *chosen, "--vars", json.dumps(variables)])
     session = latest_session()
     close_session()
     comparisons = list(session.comparisons.values()) if session else []
