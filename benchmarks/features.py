@@ -1,4 +1,4 @@
-"""Features of a busy day: a million book rows and half a million trades of one symbol.
+"""Features and time bars of a busy day of one symbol: a million book rows, half a million trades.
 
 python -m benchmarks features
 """
@@ -21,6 +21,7 @@ ROWS, TRADES = 1_000_000, 500_000
 SLICE = 2_000
 BEGIN = datetime(2025, 8, 1, tzinfo=UTC)
 MODELS = ("book_features", "order_flow", "trade_flow")
+BARS = ("book_bars", "time_bars")
 PLACE = "exchange=binance-futures/symbol=BTCUSDT/date=2025-08-01"
 
 
@@ -34,6 +35,7 @@ def main() -> None:
         shutil.rmtree(root / "lake/featured")
         parse = run_dbt(root, "parse")
         ours = run_dbt(root, "run", "--select", *MODELS)
+        bars = run_dbt(root, "run", "--select", *BARS)
         floor = measure([sys.executable, "-m", "benchmarks.features", "floor", str(root / "lake")])
         usual = measure([sys.executable, "-m", "benchmarks.features", "polars", str(root / "lake")])
         slow = measure([sys.executable, "-m", "benchmarks.features", "rows", str(root / "lake")])
@@ -44,6 +46,7 @@ def main() -> None:
     print(f"\n{columns} feature columns of {ROWS:,} book rows and {TRADES:,} trades\n{HEADER}")
     print(ours.row(f"dbt run --select {' '.join(MODELS)}"))
     print(parse.row("of which dbt itself (dbt parse)"))
+    print(bars.row(f"dbt run --select {' '.join(BARS)}"))
     print(floor.row("reading the input, writing the same columns"))
     print(usual.row("Polars, 47 columns of one snapshot"))
     print(slow.row(f"row by row, 26 columns of {SLICE:,} rows"))

@@ -98,8 +98,8 @@ trade_bars as (
 joined as (
 
     select
-        *,
-        ts_open + to_seconds(bar_seconds) as ts_end
+        * exclude (ts_close),
+        ts_open + to_seconds(bar_seconds) as ts_close
     from trade_bars
     full outer join book_bars using (exchange, date, symbol, bar_seconds, ts_open)
 
@@ -113,8 +113,8 @@ time_bars as (
         symbol,
         bar_seconds,
         ts_open,
-        ts_end as ts_close,
-        max(greatest(ts_end, ts, ts_available)) over so_far as ts_available,
+        ts_close,
+        max(greatest(ts_close, ts, ts_available)) over so_far as ts_available,
         open,
         high,
         low,
