@@ -116,8 +116,6 @@ def test_sample_files_become_tables_on_any_lake_and_a_second_build_does_nothing(
     again = operator.build("--exclude-resource-type", "unit_test")
     assert again.count("0 built, 0 dropped") == TABLES
     assert "recomputed" not in again
-    assert operator.run("ticklake", "plan").count("0 to build, 0 to drop") == TABLES
-    assert "again: no problem" in operator.run("ticklake", "verify", "--deep")
     assert operator.query(
         "select count(*) > 0, bool_and(is_complete or date = '2025-08-01') from bars.time_bars"
     ) == [(True, True)]

@@ -351,3 +351,12 @@ def test_built_day_by_day_equals_built_at_once(market: Market) -> None:
     assert hashes == market.at_once.hashes()
     assert len([path for path in hashes if path.startswith("bars/book_bars/")]) == 4
     assert len([path for path in hashes if path.startswith("bars/time_bars/")]) == 2
+
+
+def test_tables_with_views_on_them_can_be_planned_and_computed_again(market: Market) -> None:
+    planned = market.at_once.run("ticklake", "plan", *BUILT).splitlines()
+    assert len(planned) == 8
+    assert all("0 to build, 0 to drop" in line for line in planned)
+    output = market.at_once.run("ticklake", "verify", "--deep")
+    assert "featured.book_features: 4 partitions with the bytes that their inputs give" in output
+    assert "again: no problem" in output
