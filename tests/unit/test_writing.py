@@ -18,6 +18,7 @@ from tests.integration.pipeline import MODELS
 from ticklake.lake import writing
 from ticklake.lake.errors import LakeError
 from ticklake.lake.materialization import run_model
+from ticklake.lake.row_groups import RowGroupFile
 from ticklake.lake.writing import ROW_GROUP, write_in_order, write_sorted
 
 STAMP = pa.timestamp("us", tz="UTC")
@@ -101,6 +102,16 @@ def test_readers_can_skip_row_groups_by_their_statistics(tmp_path: Path) -> None
     ]  # fmt: skip
     late = pq.read_table(tmp_path / "file", filters=[("row_seq", ">", 2 * ROW_GROUP)])
     assert late["row_seq"].to_pylist() == [2 * ROW_GROUP + at for at in range(1, 10)]
+
+
+@pytest.mark.parametrize("what", ["write_page_index", "bloom_filter_options"])
+def test_what_lies_behind_the_pages_is_refused_rather_than_lost(what: str, tmp_path: Path) -> None:
+    table = rows_of(range(1, 10))
+    options = {what: True if what == "write_page_index" else {"row_seq": True}}
+    pq.write_table(table, tmp_path / "piece", **options)
+    encoded = pa.py_buffer((tmp_path / "piece").read_bytes())
+    with pytest.raises(ValueError, match="cannot be moved"), RowGroupFile(tmp_path / "f") as file:
+        file.add(encoded)
 
 
 @settings(max_examples=60, deadline=None)

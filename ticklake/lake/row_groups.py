@@ -33,8 +33,11 @@ class _Field:
 
 _ANY: Final = _Field()
 _OFFSET: Final = _Field("offset")
-_META: Final = {9: _OFFSET, 10: _OFFSET, 11: _OFFSET}  # pages of data, an index, a dictionary
-_CHUNK: Final = {2: _OFFSET, 3: _Field(fields=_META)}
+_STRANGE: Final = _Field("strange")  # an offset of what lies behind the pages: not moved
+_META: Final = {9: _OFFSET, 10: _OFFSET, 11: _OFFSET, 14: _STRANGE}
+"""Where pages of data, of an index and of a dictionary begin; and a Bloom filter."""
+_CHUNK: Final = {2: _OFFSET, 3: _Field(fields=_META), 4: _STRANGE, 6: _STRANGE}
+"""4 and 6 are where page indexes begin."""
 _GROUP: Final = {1: _Field(fields=_CHUNK), 5: _OFFSET, 7: _Field("ordinal")}
 _FOOTER: Final = {3: _Field("rows"), 4: _Field("groups", _GROUP)}
 
@@ -74,6 +77,8 @@ class RowGroupFile:
             number = _varint(footer, begins)[0] >> 1  # zigzag of what is not negative
             if name == "offset" and number:  # 0 is no place
                 edits.append((begins, ends, _zigzag(number + shift)))
+            elif name == "strange":
+                raise ValueError("a row group with a page index or a Bloom filter cannot be moved")
             elif name == "ordinal":
                 edits.append((begins, ends, _zigzag(len(self._groups))))
             elif name == "rows":

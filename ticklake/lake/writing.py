@@ -102,7 +102,9 @@ def _repeating(first: pa.Table) -> list[str]:
 
 def _encoded(group: pa.Table, repeating: Sequence[str]) -> pa.Buffer:
     """Return a Parquet file of one row group, or of none where there is no row."""
-    sink = pa.BufferOutputStream()
+    # More than enough; a buffer that grows would be copied, and its pages cleared, again and again.
+    room = pa.allocate_buffer(2 * group.nbytes + (1 << 20))
+    sink = pa.FixedSizeBufferWriter(room)
     with pq.ParquetWriter(
         sink,
         group.schema,
@@ -113,7 +115,7 @@ def _encoded(group: pa.Table, repeating: Sequence[str]) -> pa.Buffer:
     ) as writer:
         if len(group):
             writer.write_table(group, row_group_size=ROW_GROUP)
-    return sink.getvalue()
+    return room.slice(0, sink.tell())
 
 
 def _row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
