@@ -12,6 +12,7 @@ BENCHMARKS = {
     "merging": merging.main,
     "large": merging.large,
     "features": features.main,
+    "growth": features.growth,
     "windows": windows.main,
     "bars": bars.main,
 }

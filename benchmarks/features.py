@@ -1,13 +1,14 @@
 """Features and time bars of a busy day of one symbol: a million book rows, half a million trades.
 
-python -m benchmarks features
+python -m benchmarks features growth
 """
 
+import json
 import shutil
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -15,9 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.building import run_dbt
-from benchmarks.measure import HEADER, measure
+from benchmarks.measure import HEADER, Cost, measure
 
 ROWS, TRADES = 1_000_000, 500_000
+SMALL_ROWS, SMALL_TRADES, SYMBOLS, DAYS = 100_000, 50_000, 10, 3
 SLICE = 2_000
 BEGIN = datetime(2025, 8, 1, tzinfo=UTC)
 MODELS = ("book_features", "order_flow", "trade_flow")
@@ -29,16 +31,19 @@ def main() -> None:
     """Measure the models, what reading and writing alone take, and two other ways."""
     with tempfile.TemporaryDirectory(prefix="ticklake-bench-") as folder:
         root = Path(folder)
-        write_day(root / "lake")
+        write_day(root / "lake", ROWS, TRADES)
+        run_dbt(root, "seed")
         run_dbt(root, "run", "--select", "order_book", "trades")
         run_dbt(root, "run", "--select", *MODELS)  # compiles the kernels
         shutil.rmtree(root / "lake/featured")
         parse = run_dbt(root, "parse")
         ours = run_dbt(root, "run", "--select", *MODELS)
+        nothing = run_dbt(root, "run", "--select", *MODELS)
         bars = run_dbt(root, "run", "--select", *BARS)
-        floor = measure([sys.executable, "-m", "benchmarks.features", "floor", str(root / "lake")])
-        usual = measure([sys.executable, "-m", "benchmarks.features", "polars", str(root / "lake")])
-        slow = measure([sys.executable, "-m", "benchmarks.features", "rows", str(root / "lake")])
+        floor = _part("floor", root)
+        usual = _part("polars", root)
+        slow = _part("rows", root)
+        spent = measure([sys.executable, "-m", "benchmarks.feature_parts", str(root)])
         columns = sum(
             len(pq.read_schema(root / f"lake/featured/{model}/{PLACE}/data.parquet"))
             for model in MODELS
@@ -46,13 +51,17 @@ def main() -> None:
     print(f"\n{columns} feature columns of {ROWS:,} book rows and {TRADES:,} trades\n{HEADER}")
     print(ours.row(f"dbt run --select {' '.join(MODELS)}"))
     print(parse.row("of which dbt itself (dbt parse)"))
+    print(nothing.row("the same run with nothing to do"))
     print(bars.row(f"dbt run --select {' '.join(BARS)}"))
     print(floor.row("reading the input, writing the same columns"))
     print(usual.row("Polars, 47 columns of one snapshot"))
     print(slow.row(f"row by row, 26 columns of {SLICE:,} rows"))
     seconds = ours.wall - parse.wall
     inside = {line.split()[0]: float(line.split()[1]) for line in _lines(floor, usual, slow)}
-    print(f"{seconds:.1f} s without dbt's start, {seconds / inside['floor']:.2f} times the floor")
+    print(
+        f"{seconds:.1f} s without dbt's start, {seconds / inside['floor']:.2f} times the floor; "
+        f"{ours.wall - nothing.wall:.1f} s more than a run with nothing to do"
+    )
     rate = columns * ROWS / seconds
     polars_rate = 47 * ROWS / inside["polars"]
     rows_rate = 26 * SLICE / inside["rows"]
@@ -60,6 +69,49 @@ def main() -> None:
         f"{rate / 1e6:.0f}M values a second: {rate / polars_rate:.1f} times Polars, "
         f"{rate / rows_rate:.0f} times row by row"
     )
+    print("\nWhere the time goes: each part alone, one after the other")
+    print(spent.output.strip())
+
+
+def growth() -> None:
+    """Measure one partition, and 10 symbols of 3 days, which should cost as much for each.
+
+    The partitions are smaller than that of a busy day, so that 30 are generated in a minute.
+    """
+    with tempfile.TemporaryDirectory(prefix="ticklake-bench-") as folder:
+        root = Path(folder)
+        for day in range(DAYS):
+            write_day(root / "lake", SMALL_ROWS, SMALL_TRADES, day)
+        for channel in ("order_book", "trades"):
+            known = root / f"lake/raw/{channel}/exchange=binance-futures"
+            for number in range(1, SYMBOLS):
+                shutil.copytree(known / "symbol=BTCUSDT", known / f"symbol=S{number}USDT")
+        run_dbt(root, "seed")
+        run_dbt(root, "run", "--select", "order_book", "trades")
+        middle = f"{BEGIN + timedelta(days=1):%Y-%m-%d}"
+        chosen = json.dumps({"from": middle, "to": middle, "symbols": ["BTCUSDT"]})
+        run_dbt(root, "run", "--select", *MODELS, "--vars", chosen)  # compiles the kernels
+        nothing = run_dbt(root, "run", "--select", *MODELS, "--vars", chosen)
+        shutil.rmtree(root / "lake/featured")
+        one = run_dbt(root, "run", "--select", *MODELS, "--vars", chosen)
+        shutil.rmtree(root / "lake/featured")
+        many = run_dbt(root, "run", "--select", *MODELS)
+    count = DAYS * SYMBOLS
+    print(f"\nGrowth: partitions of {SMALL_ROWS:,} book rows and {SMALL_TRADES:,} trades\n{HEADER}")
+    print(nothing.row("nothing to do"))
+    print(one.row("one partition, with the day before it"))
+    print(many.row(f"{SYMBOLS} symbols x {DAYS} days"))
+    wall = (many.wall - nothing.wall) / (one.wall - nothing.wall) / count
+    cpu = (many.cpu - nothing.cpu) / (one.cpu - nothing.cpu) / count
+    print(
+        f"each of the {count} costs {wall:.2f} times what one costs by wall and {cpu:.2f} by CPU, "
+        f"without what a run with nothing to do takes; "
+        f"peak memory {many.peak_bytes / one.peak_bytes:.2f} times that of one"
+    )
+
+
+def _part(name: str, root: Path) -> Cost:
+    return measure([sys.executable, "-m", "benchmarks.features", name, str(root)])
 
 
 def _lines(*costs: object) -> list[str]:
@@ -67,46 +119,51 @@ def _lines(*costs: object) -> list[str]:
     return [str(cost.output).strip().splitlines()[-1] for cost in costs]
 
 
-def write_day(lake: Path) -> None:
-    """Write the raw segments of a day."""
+def write_day(lake: Path, rows: int, trades: int, day: int = 0) -> None:
+    """Write the raw segments of a day, so many days after the first."""
     from ticklake.sample.feeds import Period
     from ticklake.sample.listings import BTC_PERP
     from ticklake.sample.raw_tables import raw_hours
 
-    period = Period(int(BEGIN.timestamp()) * 10**6, 1, 1)
-    left = TRADES
-    for hour, (books, trades) in enumerate(raw_hours(BTC_PERP, period, ROWS // 24 + 1)):
-        kept = trades.slice(0, left // (24 - hour))
+    begin = BEGIN + timedelta(days=day)
+    place = PLACE.replace(f"{BEGIN:%Y-%m-%d}", f"{begin:%Y-%m-%d}")
+    period = Period(int(begin.timestamp()) * 10**6, 1, 1)
+    left = trades
+    for hour, (books, prints) in enumerate(raw_hours(BTC_PERP, period, rows // 24 + 1)):
+        kept = prints.slice(0, left // (24 - hour))
         left -= len(kept)
         for channel, table in (("order_book", books), ("trades", kept)):
-            path = lake / f"raw/{channel}/{PLACE}"
+            path = lake / f"raw/{channel}/{place}"
             path.mkdir(parents=True, exist_ok=True)
             pq.write_table(table, path / f"hour-{hour:02d}.parquet", compression="zstd")
 
 
-def floor(lake: Path) -> None:
-    """Read the input and write the columns of the output, which are in memory already."""
-    outputs = {
-        model: pq.read_table(lake / f"featured/{model}/{PLACE}/data.parquet", partitioning=None)
-        for model in MODELS
-    }
+def floor(root: Path) -> None:
+    """Read the input and write the columns of the output, which are in memory already.
+
+    They are written as the models are: with both cores, which pyarrow alone does not do.
+    """
+    from ticklake.lake.writing import write_in_order
+
+    lake = root / "lake"
+    outputs = outputs_of(lake)
     began = time.perf_counter()
     for table in ("order_book", "trades"):
         pq.read_table(lake / f"compacted/{table}/{PLACE}/data.parquet", partitioning=None)
-    for model, table in outputs.items():
-        pq.write_table(
-            table,
-            lake / f"floor-{model}.parquet",
-            compression="zstd",
-            compression_level=1,
-            row_group_size=122_880,
-            use_dictionary=[item.name for item in table.schema if pa.types.is_string(item.type)],
-        )
+    for model, found in outputs.items():
+        write_in_order(found.schema, found.to_batches(), ["row_seq"], lake / f"floor-{model}")
     print("floor", time.perf_counter() - began)
 
 
-def structural(lake: Path) -> None:
+def outputs_of(lake: Path) -> dict[str, pa.Table]:
+    """Return the tables of features."""
+    paths = {model: lake / f"featured/{model}/{PLACE}/data.parquet" for model in MODELS}
+    return {model: pq.read_table(path, partitioning=None) for model, path in paths.items()}
+
+
+def structural(root: Path) -> None:
     """Compute what one snapshot says with Polars expressions, and write it."""
+    lake = root / "lake"
     began = time.perf_counter()
     book = pl.scan_parquet(lake / f"compacted/order_book/{PLACE}/data.parquet")
     mid = (pl.col("bid_price_1") + pl.col("ask_price_1")) / 2
@@ -149,9 +206,11 @@ def structural(lake: Path) -> None:
     print("polars", time.perf_counter() - began)
 
 
-def row_by_row(lake: Path) -> None:
+def row_by_row(root: Path) -> None:
     """Compute a few windows the way the first version of such a script does."""
-    book = pq.read_table(lake / f"compacted/order_book/{PLACE}/data.parquet", partitioning=None)
+    book = pq.read_table(
+        root / f"lake/compacted/order_book/{PLACE}/data.parquet", partitioning=None
+    )
     rows = book.slice(len(book) // 2, SLICE).to_pylist()
     began = time.perf_counter()
     seen: list[tuple[float, float, float]] = []
@@ -184,4 +243,5 @@ def row_by_row(lake: Path) -> None:
 
 
 if __name__ == "__main__":
-    {"floor": floor, "polars": structural, "rows": row_by_row}[sys.argv[1]](Path(sys.argv[2]))
+    parts = {"floor": floor, "polars": structural, "rows": row_by_row}
+    parts[sys.argv[1]](Path(sys.argv[2]))
