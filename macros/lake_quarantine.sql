@@ -4,11 +4,10 @@
 #}
 {% macro lake_quarantine() -%}
     {%- if execute -%}
-    {%- set arguments = tojson({'invocation': invocation_id, 'root': adapter.external_root()}) -%}
     (
         select unnest(
             from_json(
-                lake_call('unusable_segments', '{{ adapter.escape_sql_string(arguments) }}'),
+                {{ lake_call_sql('unusable_segments') }},
                 '[{"path": "varchar", "error_type": "varchar", "message": "varchar"}]'
             ),
             max_depth := 2

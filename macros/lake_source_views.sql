@@ -1,14 +1,25 @@
 {# Makes a view of every raw source, so that `select * from raw.fills` works. Runs before a run. #}
 {% macro lake_source_views() %}
     {%- if execute -%}
-        {%- do lake_call('begin_run') -%}
+        {%- set sources = [] -%}
+        {%- set channels = {} -%}
         {%- for node in graph.sources.values() if node.config.meta.get('partition_by') -%}
             {%- set spec = lake_input(node) -%}
-            {%- set found = run_query("select 1 from glob('" ~ lake_glob(spec) ~ "') limit 1") -%}
-            {%- do run_query('create schema if not exists ' ~ node.schema) -%}
-            {%- do run_query(
-                'create or replace view ' ~ node.schema ~ '.' ~ node.identifier ~ ' as '
-                ~ lake_view(spec, found.rows | length > 0)
+            {%- do channels.update({spec.location: spec.partition_by}) -%}
+            {%- do sources.append([node, spec]) -%}
+        {%- endfor -%}
+        {%- set landed = lake_call('begin_run', {'channels': channels}) -%}
+        {%- set comments = lake_view_comments() -%}
+        {%- for node, spec in sources -%}
+            {%- set place = node.schema ~ '.' ~ node.identifier -%}
+            {%- if place not in comments -%}
+                {%- do run_query('create schema if not exists ' ~ node.schema) -%}
+            {%- endif -%}
+            {%- do lake_put_view(
+                place,
+                lake_view(spec, spec.location in landed),
+                node.description,
+                comments.get(place)
             ) -%}
         {%- endfor -%}
     {%- endif -%}

@@ -14,7 +14,7 @@
         )
 
     Seven steps: describe the model, plan and build it (ticklake.lake.materialization), report,
-    replace the view, document it, commit.
+    replace the view where it is not as it should be, document it, commit.
 #}
 {% materialization lake, adapter='duckdb', supported_languages=['sql', 'python'] %}
 
@@ -92,12 +92,15 @@ def materialize(df, con):
         {%- if existing_relation is not none and not existing_relation.is_view -%}
             {%- do drop_relation_if_exists(existing_relation) -%}
         {%- endif -%}
-        {% call statement('view') -%}
-            create or replace view {{ target_relation }} as
-            {{ lake_view(lake_input(model), result.has_partitions) }}
-        {%- endcall %}
+        {%- do lake_put_view(
+            target_relation,
+            lake_view(lake_input(model), result.has_partitions),
+            model.description if config.persist_relation_docs() else '',
+            result.view_comment,
+            [result.code, model.columns, config.persist_column_docs()],
+            documented=model
+        ) -%}
         {{ run_hooks(post_hooks, inside_transaction=True) }}
-        {% do persist_docs(target_relation, model) %}
         {% do adapter.commit() %}
         {{ run_hooks(post_hooks, inside_transaction=False) }}
     {%- endif -%}

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -198,7 +200,7 @@ def test_show_compile_and_docs_work_on_lake_models(local: Project) -> None:
     catalog = json.loads((local.folder / "target" / "catalog.json").read_text())
     ticks = catalog["nodes"]["model.shapes.ticks"]
     assert ticks["columns"]["exchange"]["comment"] == "The venue's id, it's here."
-    assert ticks["metadata"]["comment"] == "One row per raw tick."
+    assert ticks["metadata"]["comment"].startswith("One row per raw tick.\n[ticklake ")
     assert "source.shapes.raw.ticks" in catalog["sources"]
 
 
@@ -221,6 +223,49 @@ def test_the_duckdb_file_can_be_deleted(local: Project) -> None:
     output = local.dbt("build")
     assert output.count("0 built, 0 dropped") == 5
     assert local.query("select * from compacted.steps order by all") == expected
+
+
+def test_what_is_as_it_was_costs_a_statement(local: Project) -> None:
+    local.dbt("build")
+    (local.folder / "logs" / "dbt.log").unlink()
+    local.dbt("--log-level-file", "debug", "build", "--exclude-resource-type", "unit_test")
+    log = (local.folder / "logs" / "dbt.log").read_text()
+    statement = re.compile(r"On (model|test)\.shapes\.(\w+)[^:]*: /\*.*\n\s*(.*)")
+    asked: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for kind, name, query in statement.findall(log):
+        if "duckdb_constraints" not in query:  # the adapter asks once a schema
+            asked[kind, name].append(query)
+    models = {name for kind, name in asked if kind == "model"}
+    assert models == {"ticks", "ticks_by_day", "steps", "totals", "doubled"}
+    more = {name: queries for (_, name), queries in asked.items() if len(queries) > 1}
+    assert not more
+    assert "create or replace view" not in log
+    assert "comment on" not in log
+
+
+def test_a_view_is_made_again_where_it_is_not_what_it_should_be(
+    edited: Callable[[str, str, str], Project],
+) -> None:
+    project = edited("models/models.yml", "One row per raw tick.", "One row a tick.")
+    project.dbt("build")
+    comment = (
+        "select comment from duckdb_views() where view_name = 'ticks' and schema_name <> 'raw'"
+    )
+    assert str(project.query(comment)[0][0]).startswith("One row a tick.\n[ticklake ")
+    rows = project.query("select * from compacted.ticks order by all")
+    for statement in (
+        "create or replace view compacted.ticks as select 1 as x",
+        "drop view raw.ticks",
+    ):
+        with duckdb.connect(str(project.folder / "test.duckdb")) as connection:
+            connection.execute(statement)
+        project.dbt("build")
+        assert project.query("select * from compacted.ticks order by all") == rows
+        assert project.query("select count(*) from raw.ticks") == [(6,)]
+    path = project.models / "models" / "models.yml"
+    path.write_text(path.read_text().replace("One row a tick.", "One row per tick."))
+    project.dbt("build")
+    assert str(project.query(comment)[0][0]).startswith("One row per tick.\n[ticklake ")
 
 
 def test_a_dry_run_of_dbt_builds_nothing(local: Project) -> None:

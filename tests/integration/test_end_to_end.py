@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import lz4.frame
 import pytest
+import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +32,11 @@ TABLES = sum(
         ("python_models", "*.yml", "materialized: lake"),
     )
     for path in (REPOSITORY / folder).rglob(pattern)
+)
+UNIT_TESTS = sum(
+    len(yaml.safe_load(path.read_text()).get("unit_tests", []))
+    for folder in ("models", "python_models")
+    for path in (REPOSITORY / folder).rglob("*.yml")
 )
 
 
@@ -78,6 +84,10 @@ class Operator:
         types = ("--resource-type", "model", "--resource-type", "seed")
         return self.build(*types, *options, expect=expect, **env)
 
+    def listed(self, *options: str) -> list[str]:
+        """Return what dbt selects."""
+        return self.run("dbt", "--quiet", "ls", *options).split()
+
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(self.database), read_only=True) as connection:
             prepare(connection, self.storage)
@@ -113,7 +123,7 @@ def test_sample_files_become_tables_on_any_lake_and_a_second_build_does_nothing(
     source = sample(tmp_path / "source")
     assert "24 landed, 0 skipped, 0 quarantined, 0 missing" in operator.land(source)
     operator.build()
-    again = operator.build("--exclude-resource-type", "unit_test")
+    again = operator.build()
     assert again.count("0 built, 0 dropped") == TABLES
     assert "recomputed" not in again
     assert operator.query(
@@ -124,6 +134,23 @@ def test_sample_files_become_tables_on_any_lake_and_a_second_build_does_nothing(
     ) == [(0,)]
     (fills,) = operator.query("select count(*) from compacted.fills")[0]
     assert fills == operator.query("select count(*) from raw.fills")[0][0]
+
+
+def test_unit_tests_run_by_name_and_with_dbt_test_and_not_in_a_plain_build(tmp_path: Path) -> None:
+    operator = Operator(str(tmp_path / "lake"), {}, tmp_path)
+    everything = operator.listed("--resource-type", "all")
+    unit_tests = operator.listed("--select", "test_type:unit")
+    assert len(unit_tests) == UNIT_TESTS
+    assert set(unit_tests) <= set(everything)
+    assert not set(unit_tests) & set(operator.listed("--selector", "all_but_unit_tests"))
+    plain = operator.build()  # on an empty lake: unit tests bring their rows along
+    _, is_default, ran = plain.partition("Using default selector all_but_unit_tests")
+    assert is_default
+    assert " data tests" in ran
+    assert "unit test" not in ran
+    assert "PASS fills::" in operator.build("--select", "fills")
+    tested = operator.run("dbt", "--no-use-colors", "test", "--select", "test_type:unit")
+    assert tested.count(f" of {UNIT_TESTS} PASS ") == UNIT_TESTS
 
 
 def test_the_real_hour_gives_the_counts_known_by_hand(
@@ -228,7 +255,7 @@ def test_whatever_happened_a_build_equals_a_full_refresh(
     land_more()
     for action in actions:
         steps[action]()
-    operator.build("--exclude-resource-type", "unit_test")
+    operator.build()
     incremental = operator.hashes()
     for layer in ("compacted", "featured", "bars", "marts", "_cache"):
         shutil.rmtree(folder / "lake" / layer, ignore_errors=True)

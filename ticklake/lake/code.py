@@ -49,7 +49,8 @@ def _imported(source: str) -> set[str]:
     return found
 
 
-def _names(source: str, package: str) -> set[str]:
+@cache
+def _names(source: str, package: str) -> frozenset[str]:
     """Return the modules of this package that a text imports, with the packages they lie in."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
@@ -62,12 +63,12 @@ def _names(source: str, package: str) -> set[str]:
                 base = ".".join([*parents, *([base] if base else [])])
             names.add(base)
             names.update(f"{base}.{alias.name}" for alias in node.names)
-    return {
+    return frozenset(
         ".".join(parts[:length])
         for parts in (name.split(".") for name in names)
         if parts[0] == PACKAGE
         for length in range(2, len(parts) + 1)  # the package itself makes no table
-    }
+    )
 
 
 @cache

@@ -1,5 +1,6 @@
 """The dbt-duckdb plugin of profiles.yml: prepares connections and lets Jinja call the lake."""
 
+import gc
 from typing import Any
 
 from dbt.adapters.duckdb.plugins import BasePlugin
@@ -14,6 +15,8 @@ class Plugin(BasePlugin):
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         self._storage = open_storage(plugin_config["lake_root"])
+        # dbt has its manifest, which stays: looking through it for garbage costs a second a build.
+        gc.freeze()
 
     def configure_connection(self, conn: Any) -> None:
         prepare(conn, self._storage)

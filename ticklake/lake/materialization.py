@@ -32,7 +32,7 @@ from ticklake.lake.planning import TO_BE_BUILT, Plan, Selection, Unit, plan_tabl
 from ticklake.lake.quarantine import SetAside, things_set_aside
 from ticklake.lake.segment_checks import Problem
 from ticklake.lake.session import Session, close_session, session_of
-from ticklake.lake.tables import LakeTable, Partition, fingerprint
+from ticklake.lake.tables import LakeTable, Partition, RawTable, fingerprint
 
 PLAN_ONLY = "TICKLAKE_PLAN_ONLY"
 """Environment variable: plan every model and build none."""
@@ -102,6 +102,9 @@ def _begin_check(
     if locations not in session.tested:
         session.tested[locations] = Tested([session.input(item) for item in specs])
     check = Check(session.storage, test, fingerprint(code), session.tested[locations], by_unit)
+    if check.has_passed:
+        session.checks[test] = (check, {})
+        return {"inputs": [], "has_passed": True}
     files = _files_to_check(session, specs, check.unverified, code[0])
     raw = tuple(f"{item.location}/" for item in specs if item.is_raw)
     problems = {
@@ -115,7 +118,7 @@ def _begin_check(
             "`dbt build` sets it aside."
         )
     session.checks[test] = (check, files)
-    return {"inputs": list(files), "has_passed": check.has_passed}
+    return {"inputs": list(files), "has_passed": False}
 
 
 def _files_to_check(
@@ -177,10 +180,16 @@ def _unusable_segments(session: Session) -> Any:
     ]
 
 
-def _begin_run(session: Session) -> Any:
-    """See that the lake can be reached, so that what is wrong shows once and clearly."""
+def _begin_run(session: Session, *, channels: Mapping[str, Sequence[str]]) -> Any:
+    """Return those of the raw tables (location -> partition columns) that have a segment.
+
+    It also shows once and clearly where the lake cannot be reached.
+    """
     next(iter(session.storage.entries("_lease")), None)
-    return {}
+    return [
+        location for location, columns in channels.items()
+        if RawTable(session.storage, location, columns).has_segments()
+    ]  # fmt: skip
 
 
 def _end_run(session: Session) -> Any:
@@ -215,7 +224,6 @@ def _run(
     code = code_fingerprint(spec["code"], config, spec["language"])
     if not is_plan_only:
         session.hold_lease()
-    session.tested.clear()
     table = session.lake_table(model.location, model.partition_by)
     planner = _Planner(session, model, table, code, _selection(spec["selection"]))
     plan = planner.plan(full_refresh=spec["full_refresh"])
@@ -242,6 +250,8 @@ def _run(
     for path in table.empty_units.keys() - wanted:
         del table.empty_units[path]
     after_partition = _after_partition(session)
+    if plan.dirty or plan.dropped:
+        session.tested.clear()
     report = build(connection, model, table, plan, compute, code, after_partition, raw=planner)
     report.set_aside = planner.set_aside
     built = {unit.key for unit, _ in plan.dirty}
@@ -251,7 +261,20 @@ def _run(
         "rows": report.rows,
         "is_plan": False,
         "has_partitions": any(item.damage is None for item in table.published.values()),
+        "code": code,
+        # Types that no contract fixes follow the inputs: what was built may have others now.
+        "view_comment": None if built or plan.dropped else _view_comment(connection, model),
     }
+
+
+def _view_comment(connection: duckdb.DuckDBPyConnection, model: ModelSpec) -> str | None:
+    """Return the comment on a table's view; None where there is none."""
+    found = connection.execute(
+        """select comment from duckdb_views()
+        where database_name = current_database() and schema_name = ? and view_name = ?""",
+        model.location.split("/"),
+    ).fetchone()
+    return found[0] if found else None
 
 
 class _Planner:

@@ -1,6 +1,7 @@
 """Hive-style partition paths, with values percent-encoded the way DuckDB decodes them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from ticklake.lake.errors import LakeError
@@ -19,10 +20,10 @@ NO_VALUE = {"NULL", "__HIVE_DEFAULT_PARTITION__"}
 
 def partition_path(columns: Sequence[str], key: Key) -> str:
     """Return `exchange=hyperliquid/symbol=PURR%2FUSDC/...` for the values of a partition."""
-    for column, value in zip(columns, key, strict=True):
-        if not value:
-            raise LakeError(f"A partition needs a value for {column!r}, and got none.")
-    return "/".join(f"{c}={_encoded(v)}" for c, v in zip(columns, key, strict=True))
+    if not all(key):
+        column = columns[next(index for index, value in enumerate(key) if not value)]
+        raise LakeError(f"A partition needs a value for {column!r}, and got none.")
+    return "/".join([f"{c}={_encoded(v)}" for c, v in zip(columns, key, strict=True)])
 
 
 def partition_key(columns: Sequence[str], path: str) -> Key | None:
@@ -41,10 +42,10 @@ def partition_key(columns: Sequence[str], path: str) -> Key | None:
 
 def project(columns: Sequence[str], key: Key, onto: Sequence[str]) -> Key:
     """Return the values of a key for some of its columns."""
-    values: Mapping[str, str] = dict(zip(columns, key, strict=True))
-    return tuple(values[column] for column in onto)
+    return tuple([key[columns.index(column)] for column in onto])
 
 
+@lru_cache(maxsize=1 << 16)  # a lake has few values and names each of them very often
 def _encoded(value: str) -> str:
     if value.upper() in NO_VALUE:
         return f"%{ord(value[0]):X}{quote(value[1:], safe='')}"

@@ -31,6 +31,13 @@ class Input:
     columns: tuple[str, ...]
     partitions: Mapping[Key, Partition]
     lookback: int = 0
+    _groups: dict[Key, "_Groups"] = field(default_factory=dict, repr=False, compare=False)
+
+    def groups(self, shared: Key) -> "_Groups":
+        """Return the partitions by their values of some columns; put in order once."""
+        if shared not in self._groups:
+            self._groups[shared] = _Groups(self, shared)
+        return self._groups[shared]
 
 
 @dataclass(frozen=True)
@@ -129,22 +136,17 @@ def units_of(
     units = {}
     for key in sorted(keys):
         values = dict(zip(unit_by, key, strict=True))
-        found = {index.input.name: index.of(values) for index in indexes}
+        groups = [index.keys(values) for index in indexes]
+        found = {
+            index.input.name: index.groups.partitions(keys)
+            for index, keys in zip(indexes, groups, strict=True)
+        }
         is_closed = closed_by is not None and values["date"] < last_dates.get(
             tuple(value for column, value in values.items() if column != "date"), ""
         )
         content: list[Any] = [code, is_closed]
-        for index in indexes:
-            columns = index.input.columns
-            content.append(
-                [
-                    index.input.name,
-                    [
-                        [partition_path(columns, part.key), part.fingerprint]
-                        for part in found[index.input.name]
-                    ],
-                ]
-            )
+        for index, own in zip(indexes, groups, strict=True):
+            content.append([index.input.name, index.groups.content(own)])
         units[key] = Unit(key, found, is_closed, fingerprint(content))
     return units
 
@@ -205,36 +207,56 @@ def _reason(
     return None
 
 
+class _Groups:
+    """The partitions of one input by their values of some columns, in order, and their content."""
+
+    def __init__(self, item: Input, shared: Sequence[str]) -> None:
+        self._found: dict[Key, list[Partition]] = {}
+        self._content: dict[Key, list[list[str]]] = {}
+        for key in sorted(item.partitions):
+            group, part = project(item.columns, key, shared), item.partitions[key]
+            self._found.setdefault(group, []).append(part)
+            content = [partition_path(item.columns, key), part.fingerprint]
+            self._content.setdefault(group, []).append(content)
+
+    def partitions(self, groups: Iterable[Key]) -> tuple[Partition, ...]:
+        """Return the partitions of some groups."""
+        return tuple([part for group in groups for part in self._found.get(group, ())])
+
+    def content(self, groups: Iterable[Key]) -> list[list[str]]:
+        """Return the path and the fingerprint of each of these partitions."""
+        return [part for group in groups for part in self._content.get(group, ())]
+
+
 class _Index:
-    """The partitions of one input by the columns it shares with the units."""
+    """What a unit reads of one input, by the columns that it shares with the units."""
 
     def __init__(self, item: Input, unit_by: Sequence[str]) -> None:
         self.input = item
-        self._shared = [column for column in unit_by if column in item.columns]
+        shared = [column for column in unit_by if column in item.columns]
         if "date" in unit_by and "month" in item.columns and "month" not in unit_by:
-            self._shared.append("month")
+            shared.append("month")
+        self._shared = tuple(shared)
         if item.lookback and "date" not in self._shared:
             raise LakeError(
                 f"lookback on {item.name} needs a date that both it and unit_by have. "
                 "Add 'date' to unit_by, or leave the lookback out."
             )
-        self._found: dict[Key, list[Partition]] = {}
-        for key in sorted(item.partitions):
-            shared = project(item.columns, key, self._shared)
-            self._found.setdefault(shared, []).append(item.partitions[key])
+        self.groups = item.groups(self._shared)
 
-    def of(self, values: Mapping[str, str]) -> tuple[Partition, ...]:
-        """Return what a unit reads of this input: look-back days first, then its own."""
-        found: list[Partition] = []
+    def keys(self, values: Mapping[str, str]) -> list[Key]:
+        """Return the groups that a unit reads: look-back days first, then its own."""
         if "date" in values:
             values = {"month": values["date"][:7], **values}
-        for days in range(self.input.lookback, -1, -1):
-            key = tuple(
-                values[column] if column != "date" or not days else _days_before(values, days)
-                for column in self._shared
+        return [
+            tuple(
+                [
+                    values[column] if column != "date" or not days else _days_before(values, days)
+                    for column in self._shared
+                ]
             )
-            found.extend(self._found.get(key, ()))
-        return tuple(found)
+            for days in range(self.input.lookback, -1, -1)
+        ]
 
 
 def _days_before(values: Mapping[str, str], days: int) -> str:

@@ -44,6 +44,7 @@ class Session:
     partitions_published: int = 0
     _tables: dict[str, LakeTable] = field(default_factory=dict)
     _raw: dict[str, dict[Key, Partition]] = field(default_factory=dict)
+    _inputs: dict[tuple[str, str, int], Input] = field(default_factory=dict)
     _superseded: set[str] = field(default_factory=set)
     """Paths of segments that are in `raw/` as well as in quarantine."""
     _lease: Lease | None = None
@@ -67,11 +68,17 @@ class Session:
                 found = raw.partitions({path: item.error_type for path, item in aside.items()})
                 self._raw[spec.location] = found
                 self._superseded |= aside.keys() & set(partition_paths(found.values()))
-            partitions = self._raw[spec.location]
+            partitions: Mapping[Key, Partition] = self._raw[spec.location]
         else:
             partitions = self.lake_table(spec.location, spec.partition_by).partitions()
-            partitions |= self.pending.get(spec.location, {})
-        return Input(spec.name, spec.partition_by, partitions, spec.lookback)
+            if pending := self.pending.get(spec.location):
+                partitions = {**partitions, **pending}
+        item = Input(spec.name, spec.partition_by, partitions, spec.lookback)
+        known = self._inputs.get((spec.location, spec.name, spec.lookback))
+        if known is not None and known.partitions is partitions:
+            return known  # with what it has in order already
+        self._inputs[spec.location, spec.name, spec.lookback] = item
+        return item
 
     def release(self, units: Iterable[Unit]) -> None:
         """Delete from quarantine what the segments superseded that these units were built from."""
@@ -85,6 +92,7 @@ class Session:
         set_aside(self.storage, problems)
         self.screening.moved(problems)
         self._raw.clear()
+        self.tested.clear()
 
     @cached_property
     def screening(self) -> Screening:

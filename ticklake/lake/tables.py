@@ -136,6 +136,10 @@ class RawTable:
         cache.save()
         return found
 
+    def has_segments(self) -> bool:
+        """Say whether there is any segment; looks no further than the first."""
+        return any(self.key_of(entry.path) for entry in self.storage.entries(self.location))
+
     def key_of(self, path: str) -> Key | None:
         """Return the partition that a segment lies in, or None where a path is no segment's."""
         folder, _, name = path.removeprefix(f"{self.location}/").rpartition("/")
@@ -166,19 +170,22 @@ class LakeTable:
         self.storage, self.location, self.columns = storage, location, tuple(columns)
         self._cache = Cache(storage, location)
         self.published = self._scan(storage.entries(location) if entries is None else entries)
+        self._partitions: dict[Key, Partition] | None = None
 
     def folder(self, key: Key) -> str:
         """Return the path of a partition's folder."""
         return f"{self.location}/{partition_path(self.columns, key)}"
 
-    def partitions(self) -> dict[Key, Partition]:
-        """Return every partition, as an input of other tables."""
-        return {
-            key: Partition(
-                key, (f"{self.folder(key)}/{DATA}",), item.size, item.sha256, item.damage
-            )
-            for key, item in self.published.items()
-        }
+    def partitions(self) -> Mapping[Key, Partition]:
+        """Return all partitions as an input of other tables; the same object until one changes."""
+        if self._partitions is None:
+            self._partitions = {
+                key: Partition(
+                    key, (f"{self.folder(key)}/{DATA}",), item.size, item.sha256, item.damage
+                )
+                for key, item in self.published.items()
+            }
+        return self._partitions
 
     def is_unchanged(self, key: Key, data: Entry) -> bool:
         """Say whether an object is still the one that was looked at."""
@@ -187,11 +194,13 @@ class LakeTable:
 
     def remember(self, item: Published, data: Entry, meta: Entry) -> None:
         """Take note of a partition that was just published."""
+        self._partitions = None
         self.published[item.key] = item
         self._cache.entries[self.folder(item.key)] = _cached(item, data, meta)
 
     def forget(self, key: Key) -> None:
         """Take note of a partition that was just removed."""
+        self._partitions = None
         self.published.pop(key, None)
         self._cache.entries.pop(self.folder(key), None)
 
