@@ -22,6 +22,9 @@ from ticklake.lake.tables import LakeTable, partition_paths
 from ticklake.lake.writing import ROW_GROUP, write_in_order, write_sorted
 
 BATCH_BYTES = 64 << 20  # compressed input of the units that are computed in one query
+BATCH_IN_ORDER = 8 << 20
+"""The same for rows that come in order: alone they stream to their file, in a batch they are sorted
+in memory, which only pays where partitions are too small to be worth a query each."""
 BATCH_UNITS = 500
 RESULT = "lake_batch"
 RETURNED = "lake_returned"
@@ -520,6 +523,7 @@ def _stray(where: str) -> str:
 def _batches(units: Sequence[Unit], model: ModelSpec) -> Iterator[list[Unit]]:
     """Cut the dirty units into batches of one date (or month) and of bounded size."""
     time_keys = [column for column in model.unit_by if column in ("date", "month")]
+    most = BATCH_IN_ORDER if model.keeps_order else BATCH_BYTES
 
     def day(unit: Unit) -> Key:
         return project(model.unit_by, unit.key, time_keys)
@@ -528,7 +532,7 @@ def _batches(units: Sequence[Unit], model: ModelSpec) -> Iterator[list[Unit]]:
         batch: list[Unit] = []
         size = 0
         for unit in group:
-            is_full = size + unit.size > BATCH_BYTES or len(batch) >= BATCH_UNITS
+            is_full = size + unit.size > most or len(batch) >= BATCH_UNITS
             if batch and (is_full or model.one_unit_at_a_time):
                 yield batch
                 batch, size = [], 0

@@ -1,4 +1,4 @@
-"""What a Python model returns is written as it comes, once it is known to be what is declared."""
+"""Rows that come in order, of Python models above all: written as they come, and only then."""
 
 import json
 import uuid
@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ticklake.lake.building import InputSpec
+from ticklake.lake import building
+from ticklake.lake.building import InputSpec, read_files
 from ticklake.lake.materialization import run_model
 from ticklake.lake.session import close_session, session_of
 
@@ -35,30 +36,40 @@ def rows(numbers: list[int], exchange: str = "x", day: date = DAY) -> pa.Table:
     )
 
 
+def land(root: Path, exchange: str, table: pa.Table) -> None:
+    raw = root / f"raw/rows/exchange={exchange}/date=2024-01-02"
+    raw.mkdir(parents=True)
+    pq.write_table(table.drop_columns(["exchange", "date"]), raw / "a.parquet")
+
+
 def build(root: Path, returned: Any, *, keeps_order: bool = True) -> dict[str, Any]:
     """Build a model that returns something for the one day there is; return what is reported."""
-    raw = root / "raw/rows/exchange=x/date=2024-01-02"
-    raw.mkdir(parents=True, exist_ok=True)
-    pq.write_table(rows([1]).drop_columns(["exchange", "date"]), raw / "a.parquet")
+    land(root, "x", rows([1]))
+    return run(root, keeps_order, "python", returned)
+
+
+def run(root: Path, keeps_order: bool, language: str, returned: Any) -> dict[str, Any]:
+    """Run a model in Python, which returns something, or in SQL, which is that."""
     invocation = uuid.uuid4().hex
     specification = {
-        "invocation": invocation, "root": str(root), "name": "twice", "language": "python",
+        "invocation": invocation, "root": str(root), "name": "twice", "language": language,
         "location": "featured/twice", "columns": COLUMNS, "inputs": [asdict(INPUT)], "seeds": {},
         "config": {
             "partition_by": ["exchange", "date"], "unit_by": None, "order_by": ["row_seq"],
             "time_column": None, "closed_by": None, "keeps_order": keeps_order,
         },
-        "sql": None, "code": "", "full_refresh": True, "is_dry_run": False,
+        "sql": returned if language == "sql" else None, "code": "",
+        "full_refresh": True, "is_dry_run": False,
         "selection": {"from": None, "to": None, "exchanges": None, "symbols": None},
     }  # fmt: skip
     try:
         with duckdb.connect() as connection:
-            run_model(
-                connection,
-                json.dumps(specification),
-                lambda dbt, session: returned() if callable(returned) else returned,
-                lambda load: None,
+            model = (
+                None
+                if language == "sql"
+                else lambda dbt, session: returned() if callable(returned) else returned
             )
+            run_model(connection, json.dumps(specification), model, lambda load: None)
         return session_of(invocation, str(root)).results["twice"]
     finally:
         close_session()
@@ -154,3 +165,28 @@ def test_an_error_while_rows_come_fails_the_unit_and_publishes_nothing(tmp_path:
     found = build(tmp_path, lambda: pa.RecordBatchReader.from_batches(schema, batches()))
     assert "no size to divide by" in found["error"]
     assert not (tmp_path / FILE).exists()
+
+
+def test_rows_in_order_make_the_same_bytes_alone_and_in_a_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, batches = [], []
+    run_batch = building._Worker._run
+
+    def seen(worker: Any, units: Any) -> None:
+        batches.append(len(units))
+        run_batch(worker, units)
+
+    monkeypatch.setattr(building._Worker, "_run", seen)
+    for most in (0, 1 << 20):
+        monkeypatch.setattr(building, "BATCH_IN_ORDER", most)
+        root = tmp_path / str(most)
+        for exchange in ("x", "y", "z"):
+            land(root, exchange, rows([3, 5, 8, 13], exchange))
+        sql = f"select exchange, date, row_seq, value from ({read_files(INPUT)})"
+        assert run(root, True, "sql", sql)["rows"] == 12
+        files = sorted((root / "featured").glob("**/data.parquet"))
+        found.append([file.read_bytes() for file in files])
+    assert batches == [1, 1, 1, 3]
+    assert len(found[0]) == 3
+    assert found[0] == found[1]
