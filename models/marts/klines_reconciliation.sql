@@ -120,7 +120,10 @@ with_holes as (
     select {{ key }}, min(hole) as hole
     from paired
     inner join holes using (exchange, date, symbol)
-    where ts_open <= ts_to and ts_open + to_seconds(bar_seconds) > ts_from
+    where
+        differing <> ''
+        and ts_open <= ts_to
+        and ts_open + to_seconds(bar_seconds) > ts_from
     group by {{ key }}
 
 ),
