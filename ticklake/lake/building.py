@@ -25,6 +25,9 @@ BATCH_BYTES = 64 << 20  # compressed input of the units that are computed in one
 BATCH_IN_ORDER = 8 << 20
 """The same for rows that come in order: alone they stream to their file, in a batch they are sorted
 in memory, which only pays where partitions are too small to be worth a query each."""
+AHEAD = "64MB"
+"""What DuckDB may compute of rows in order before they are asked for: a row group for the second
+thread, which is in its way with less and asks for room all the time."""
 BATCH_UNITS = 500
 RESULT = "lake_batch"
 RETURNED = "lake_returned"
@@ -417,6 +420,7 @@ class _Worker:
             return staged, write_sorted(self._connection, rows, order_by, staged)
         if not is_sorted:
             rows += f" order by {order_by[0]}"
+        self._connection.execute(f"set streaming_buffer_size = '{AHEAD}'")
         reader = self._connection.sql(rows).to_arrow_reader(ROW_GROUP)
         return staged, write_in_order(reader.schema, reader, order_by, staged)
 
