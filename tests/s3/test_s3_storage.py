@@ -18,7 +18,8 @@ from botocore.exceptions import ClientError
 from tests.conftest import BUCKET, Lake
 from tests.s3.server import S3Server
 from ticklake.lake.errors import LakeError
-from ticklake.lake.storage import Entry, S3Storage, open_storage, s3
+from ticklake.lake.storage import Entry, open_storage, s3
+from ticklake.lake.storage.s3 import S3Storage
 
 pytestmark = pytest.mark.s3
 

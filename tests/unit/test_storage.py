@@ -18,7 +18,8 @@ from tests.conftest import Lake
 from tests.s3.launch import uses_rgw
 from ticklake.lake.errors import LakeError
 from ticklake.lake.paths import partition_path
-from ticklake.lake.storage import LocalStorage, S3Storage, Storage, open_storage
+from ticklake.lake.storage import LocalStorage, Storage, open_storage
+from ticklake.lake.storage.s3 import S3Storage
 
 SYMBOLS = [
     "BTCUSDT",

@@ -3,13 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import boto3
 import duckdb
-import duckdb_extension_httpfs
-from botocore.exceptions import BotoCoreError
 
 from ticklake.lake.errors import LakeError
-from ticklake.lake.storage import LocalStorage, S3Storage, Storage
+from ticklake.lake.storage import LocalStorage, Storage
 
 HTTP_RETRIES = 8
 
@@ -19,7 +16,7 @@ def prepare(connection: Any, storage: Storage) -> None:
     prepare_cursor(connection)
     # Files are replaced in place: nothing of an earlier version may be served from memory.
     connection.execute("set enable_external_file_cache = false")
-    if isinstance(storage, S3Storage):
+    if not isinstance(storage, LocalStorage):
         connection.execute(f"load '{_httpfs()}'")
         connection.execute(f"set http_retries = {HTTP_RETRIES}")
         refresh_secret(connection, storage)
@@ -32,8 +29,14 @@ def prepare_cursor(cursor: Any) -> None:
 
 def refresh_secret(connection: Any, storage: Storage) -> None:
     """Hand the current AWS credentials to DuckDB; those of a role change every few hours."""
-    if isinstance(storage, LocalStorage) or not isinstance(storage, S3Storage):
+    if isinstance(storage, LocalStorage):
         return
+    import boto3
+    from botocore.exceptions import BotoCoreError
+
+    from ticklake.lake.storage.s3 import S3Storage
+
+    assert isinstance(storage, S3Storage), "there are two kinds of storage"
     try:
         credentials = boto3.Session().get_credentials()
         region = storage.client.meta.region_name
@@ -69,6 +72,8 @@ def refresh_secret(connection: Any, storage: Storage) -> None:
 
 def _httpfs() -> str:
     """Return the path of the extension that the wheel of the same DuckDB version carries."""
+    import duckdb_extension_httpfs
+
     folder = Path(duckdb_extension_httpfs.__file__).parent / "extensions"
     return str(folder / f"v{duckdb.__version__}" / "httpfs.duckdb_extension")
 

@@ -7,9 +7,8 @@ between the parts. Only this package knows whether that is a file or a key.
 from ticklake.lake.errors import LakeError
 from ticklake.lake.storage.base import Entry, Storage
 from ticklake.lake.storage.local import LocalStorage
-from ticklake.lake.storage.s3 import S3Storage
 
-__all__ = ["Entry", "LocalStorage", "S3Storage", "Storage", "open_storage"]
+__all__ = ["Entry", "LocalStorage", "Storage", "open_storage"]
 
 
 def open_storage(location: str, *, requester_pays: bool = False) -> Storage:
@@ -18,6 +17,8 @@ def open_storage(location: str, *, requester_pays: bool = False) -> Storage:
     `requester_pays` is sent along with every request to S3; a local folder ignores it.
     """
     if location.startswith("s3://"):
+        from ticklake.lake.storage.s3 import S3Storage  # a local lake does without its client
+
         return S3Storage(location, requester_pays=requester_pays)
     if not location or "://" in location:
         raise LakeError(
