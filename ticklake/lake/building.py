@@ -114,8 +114,7 @@ class FailedUnitsError(LakeError):
 Compute = Callable[
     [duckdb.DuckDBPyConnection, Sequence[Unit], Mapping[str, list[str]]], str | pa.RecordBatchReader
 ]
-"""Given a batch and the files of each input, return the SQL whose rows are the result, or the rows.
-"""
+"""Given a batch and the files of each input, return the SQL of the result, or its rows."""
 
 
 class RawCheck(Protocol):

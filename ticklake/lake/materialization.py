@@ -33,6 +33,7 @@ from ticklake.lake.quarantine import SetAside, things_set_aside
 from ticklake.lake.segment_checks import Problem
 from ticklake.lake.session import Session, close_session, session_of
 from ticklake.lake.tables import LakeTable, Partition, RawTable, fingerprint
+from ticklake.lake.writing import ROW_GROUP
 
 PLAN_ONLY = "TICKLAKE_PLAN_ONLY"
 """Environment variable: plan every model and build none."""
@@ -40,9 +41,6 @@ COMPARE_ONLY = "TICKLAKE_COMPARE_ONLY"
 """Environment variable: compute what is up to date again and compare it; publish nothing."""
 DIE_AFTER = "TICKLAKE_DIE_AFTER"
 """Environment variable for tests: end the process at once after so many published partitions."""
-
-BATCH_ROWS = 122_880
-"""Rows at a time when the relation that a Python model returns is streamed to its file."""
 
 PythonModel = Callable[[Any, Any], Any]
 
@@ -390,9 +388,9 @@ def _python_compute(
 
         result = python_model(dbt_object(load), reader)
         if isinstance(result, duckdb.DuckDBPyRelation):
-            return result.to_arrow_reader(BATCH_ROWS)
+            return result.to_arrow_reader(ROW_GROUP)
         if isinstance(result, pa.Table):
-            return result.to_reader(BATCH_ROWS)
+            return result.to_reader(ROW_GROUP)
         if isinstance(result, pa.RecordBatchReader):
             return result
         connection.register(RETURNED, result)
