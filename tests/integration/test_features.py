@@ -72,7 +72,7 @@ def books(draw: random.Random, day: str, count: int) -> list[Raw]:
     ts, rows = midnight(day), []
     for number in range(count):
         ts += draw.choice([0, 0, 1, S // 10, S, 30 * S, 61 * S, 301 * S])
-        middle = draw.choice([10_000.0, 10_000.0, 0.00012345, 68_000.01])
+        middle = draw.choice([10_000.0, 100.0, 0.00012345, 68_000.01])
         tick = middle / draw.choice([20_000, 10_000, 2_000])
         apart = draw.choice([1, 1, 1, 2, 0, -1])
         levels = {
@@ -152,33 +152,35 @@ def in_order(rows: Sequence[Raw]) -> list[Raw]:
     return kept
 
 
-def of_side(side: str, levels: Sequence[tuple[float, float]], mid: float | None) -> Values:
+def of_side(side: str, levels: Sequence[tuple[float, float]], mid: Fraction | None) -> Values:
+    """Distances are those of the feed's decimals: 0.999 is exactly 10 bps off 1."""
     best, size = levels[0] if levels else (None, None)
     values: Values = {f"{side}_levels": len(levels), f"best_{side}": best}
     values[f"best_{side}_size"] = size
     depth = [math.fsum(size for _, size in levels[:count]) for count in range(1, LEVELS + 1)]
     for number in range(1, LEVELS + 1):
         values[f"{side}_cum_depth_l{number}"] = depth[number - 1] if levels else None
-    for band in BANDS:
-        values[f"{side}_depth_{band}bps"] = None
-        if mid is not None and abs(levels[-1][0] - mid) / mid >= band * 1e-4:
-            values[f"{side}_depth_{band}bps"] = math.fsum(
-                size for price, size in levels if abs(price - mid) / mid <= band * 1e-4
-            )
+    values |= {f"{side}_depth_{band}bps": None for band in BANDS}
     values |= {f"{side}_slope": None, f"{side}_slope_ols": None}
     if mid is not None:
-        near = levels[:5]
-        away = [Fraction(abs(price - mid)) for price, _ in near]
+        away = [abs(Fraction(repr(price)) - mid) for price, _ in levels]
+        for band in BANDS:
+            border = mid * band / 10_000
+            if away[-1] >= border:
+                values[f"{side}_depth_{band}bps"] = math.fsum(
+                    size for (_, size), off in zip(levels, away, strict=True) if off <= border
+                )
+        near = away[:5]
         held = [
-            sum(Fraction(size) for _, size in near[: number + 1]) for number in range(len(near))
+            sum(Fraction(size) for _, size in levels[: number + 1]) for number in range(len(near))
         ]
-        if away[-1]:
-            values[f"{side}_slope"] = float(held[-1] / away[-1])
+        if near[-1]:
+            values[f"{side}_slope"] = float(held[-1] / near[-1])
         if len(near) > 1:
-            mean = sum(away) / Fraction(len(away))
+            mean = sum(near) / Fraction(len(near))
             values[f"{side}_slope_ols"] = float(
-                sum((a - mean) * b for a, b in zip(away, held, strict=True))
-                / sum((a - mean) ** 2 for a in away)
+                sum((a - mean) * b for a, b in zip(near, held, strict=True))
+                / sum((a - mean) ** 2 for a in near)
             )
     for wanted in SWEEPS:
         name = f"sweep_px_{'buy' if side == 'ask' else 'sell'}_{wanted}"
@@ -204,7 +206,8 @@ def book_features(row: Raw) -> Values:
     names += ["micro_minus_mid", "total_depth"]
     values |= dict.fromkeys([*names, *(f"imbalance_l{level + 1}" for level in range(LEVELS))])
     mid = (bids[0][0] + asks[0][0]) / 2 if is_valid else None
-    values |= of_side("bid", bids, mid) | of_side("ask", asks, mid)
+    exact = sum(Fraction(repr(price)) for price, _ in [bids[0], asks[0]]) / 2 if is_valid else None
+    values |= of_side("bid", bids, exact) | of_side("ask", asks, exact)
     if bids and asks:
         values["spread_raw"] = asks[0][0] - bids[0][0]
         values["total_depth"] = math.fsum(size for _, size in [*bids, *asks])
