@@ -30,12 +30,13 @@ bars as (
 
 ),
 
-{# What stands in the place of bars without a trade: the last close, up to the next bar. #}
+{# What stands in the place of bars without a trade, once it is known: the last close, up to the next bar. #}
 followed as (
 
     select
-        *,
+        * exclude (ts_available),
         last_value(close ignore nulls) over so_far as last_close,
+        max(bars.ts_available) over so_far as ts_available,
         epoch_us(ts_open) as open_us,
         coalesce(lead(open_us) over so_far, open_us + bar_us) as next_us
     from bars
