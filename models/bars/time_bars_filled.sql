@@ -30,7 +30,7 @@ bars as (
 
 ),
 
-{# What stands in the place of bars without a trade, once it is known: the last close, up to the next bar. #}
+{# In the place of bars without a trade, once it is known: the last close, up to the next bar. #}
 followed as (
 
     select
