@@ -1,12 +1,11 @@
 """`ticklake plan`: what a build would do and why, without doing it."""
 
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
-from ticklake.commands.dbt import NO_VIEWS, run_dbt
+from ticklake.commands.dbt import run_models_only
 from ticklake.lake.paths import partition_path
 
 if TYPE_CHECKING:
@@ -29,14 +28,9 @@ def plan(show_all: bool, dbt_arguments: tuple[str, ...]) -> None:
     from ticklake.lake.materialization import PLAN_ONLY
     from ticklake.lake.session import latest_session
 
-    os.environ[PLAN_ONLY] = "1"
-    os.environ["TICKLAKE_DB"] = ":memory:"  # the views of the real one stay, and it may be in use
-    # Seeds are loaded into it: their content counts as code of the models that read them.
-    types = ["--resource-type", "model", "--resource-type", "seed"]
     selects = SELECTIONS & {item.partition("=")[0] for item in dbt_arguments}
     seeds = ["--select", "resource_type:seed"] if selects else []
-    silence = ["--log-level", "error", "--log-level-file", "none"]
-    run_dbt([*silence, "build", *types, *NO_VIEWS, *dbt_arguments, *seeds])
+    run_models_only(PLAN_ONLY, [*dbt_arguments, *seeds])
     session = latest_session()
     for model, planned in session.plans.values() if session else ():
         click.echo(_headline(model, planned))

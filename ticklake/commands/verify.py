@@ -1,7 +1,6 @@
 """`ticklake verify`: does the lake hold what it says it holds?"""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ticklake.commands.dates import DAY
-from ticklake.commands.dbt import NO_VIEWS, run_dbt
+from ticklake.commands.dbt import run_models_only
 from ticklake.commands.sql import lake_root
 from ticklake.lake.errors import LakeError
 
@@ -126,18 +125,14 @@ def _compare(storage: "Storage", table: str | None, selection: "Selection") -> i
     from ticklake.lake.materialization import COMPARE_ONLY
     from ticklake.lake.session import close_session, latest_session
 
-    os.environ[COMPARE_ONLY] = "1"
-    os.environ["TICKLAKE_DB"] = ":memory:"  # the views of the real one stay, and it may be in use
     variables = {
         "from": selection.start,
         "to": selection.end,
         "exchanges": sorted(selection.exchanges) if selection.exchanges else None,
         "symbols": sorted(selection.symbols) if selection.symbols else None,
     }
-    types = ["--resource-type", "model", "--resource-type", "seed"]
-    silence = ["--log-level", "error", "--log-level-file", "none"]
     chosen = ["--select", table.rpartition(".")[2], "resource_type:seed"] if table else []
-    run_dbt([*silence, "build", *types, *NO_VIEWS, *chosen, "--vars", json.dumps(variables)])
+    run_models_only(COMPARE_ONLY, [*chosen, "--vars", json.dumps(variables)])
     session = latest_session()
     close_session()
     comparisons = list(session.comparisons.values()) if session else []
