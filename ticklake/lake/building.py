@@ -349,8 +349,7 @@ class _Worker:
         """Write rows as a Python model returns them: DuckDB only says what types they have."""
         self._connection.register(RETURNED, rows.schema.empty_table())
         self._check_contract(f"select * from {RETURNED}")
-        listed = ", ".join(f'"{name}"' for name in self._columns)
-        schema = self._connection.sql(f"select {listed} from {RETURNED}").to_arrow_table().schema
+        schema = self._connection.sql(self._select(f"from {RETURNED}")).to_arrow_table().schema
         batches = (
             own.select(self._columns).cast(schema) for own in map(self._own_rows(unit), rows)
         )
@@ -413,8 +412,7 @@ class _Worker:
         """
         order_by = self._model.order_by
         staged = self._folder / f"{number}.parquet"
-        listed = ", ".join(f'"{name}"' for name in self._columns)
-        rows = f"select {listed} {source}"
+        rows = self._select(source)
         if not self._model.keeps_order:
             return staged, write_sorted(self._connection, rows, order_by, staged)
         if not is_sorted:
@@ -422,6 +420,11 @@ class _Worker:
         self._connection.execute(f"set streaming_buffer_size = '{AHEAD}'")
         reader = self._connection.sql(rows).to_arrow_reader(ROW_GROUP)
         return staged, write_in_order(reader.schema, reader, order_by, staged)
+
+    def _select(self, source: str) -> str:
+        """Return SQL for the columns that go into a file."""
+        listed = ", ".join(f'"{name}"' for name in self._columns)
+        return f"select {listed} {source}"
 
     def _publish(self, unit: Unit, staged_files: Mapping[Key, tuple[Path, int]]) -> None:
         """Publish the partitions of a unit, then drop those it no longer has."""

@@ -13,7 +13,6 @@ import duckdb
 import pyarrow as pa
 
 from ticklake.lake.building import (
-    RETURNED,
     Compute,
     InputSpec,
     ModelSpec,
@@ -371,7 +370,7 @@ def _python_compute(
         connection: duckdb.DuckDBPyConnection,
         units: Sequence[Unit],
         files: Mapping[str, list[str]],
-    ) -> str | pa.RecordBatchReader:
+    ) -> pa.RecordBatchReader:
         # A connection of its own: a result that streams from a ref would wait for itself.
         reader = connection.cursor()
         prepare_cursor(reader)
@@ -387,14 +386,13 @@ def _python_compute(
             return reader.sql(read_files(inputs[name]))
 
         result = python_model(dbt_object(load), reader)
-        if isinstance(result, duckdb.DuckDBPyRelation):
-            return result.to_arrow_reader(ROW_GROUP)
-        if isinstance(result, pa.Table):
-            return result.to_reader(ROW_GROUP)
         if isinstance(result, pa.RecordBatchReader):
             return result
-        connection.register(RETURNED, result)
-        return f"select * from {RETURNED}"
+        if isinstance(result, pa.Table):
+            return result.to_reader(ROW_GROUP)
+        if not isinstance(result, duckdb.DuckDBPyRelation):
+            result = reader.register("returned", result).table("returned")  # a DataFrame
+        return result.to_arrow_reader(ROW_GROUP)
 
     return compute
 
