@@ -7,11 +7,5 @@
 {% macro book_state(bids, asks) -%}
     {%- set bid = 'struct_extract(list_extract(' ~ bids ~ ", 1), 'price')" -%}
     {%- set ask = 'struct_extract(list_extract(' ~ asks ~ ", 1), 'price')" -%}
-    case
-        when {{ bid }} is null and {{ ask }} is null then 'empty'
-        when {{ bid }} is null or {{ ask }} is null then 'one_sided'
-        when {{ bid }} > {{ ask }} then 'crossed'
-        when {{ bid }} = {{ ask }} then 'locked'
-        else 'ok'
-    end
+    coalesce({{ quote_state(bid, ask) }}, 'empty')
 {%- endmacro %}
