@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from duckdb import DuckDBPyRelation
+from duckdb import ColumnExpression, ConstantExpression, DuckDBPyRelation
 
 from ticklake.microstructure import bar_tables, bucket_tables
 from ticklake.microstructure.bar_tables import BAR_TYPES, BarType, Day, read_day
@@ -158,8 +158,8 @@ def _days(trades: DuckDBPyRelation, listings: Sequence[Listing]) -> Iterator[tup
     if not listings:
         return
     by_symbol = {listing.symbol: listing for listing in listings}
-    names = ", ".join("'" + symbol.replace("'", "''") + "'" for symbol in by_symbol)
-    rows = trades.filter(f"symbol in ({names})").project(f"symbol, date, {', '.join(COLUMNS)}")
+    is_wanted = ColumnExpression("symbol").isin(*map(ConstantExpression, by_symbol))
+    rows = trades.filter(is_wanted).project(f"symbol, date, {', '.join(COLUMNS)}")
     last = ("", datetime.date.min)
     for key, pieces in groupby(_pieces(rows.to_arrow_reader(BATCH_ROWS)), lambda item: item[0]):
         if key <= last:

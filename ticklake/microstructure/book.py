@@ -72,7 +72,7 @@ class Book:
         head = self.head.select(names).to_batches() if self.head else []
         for batch in chain(head, day):
             for values, name in zip(into, names, strict=True):
-                values[place : place + len(batch)] = _floats(batch[name])
+                values[place : place + len(batch)] = floats(batch[name])
             place += len(batch)
         return Level(*into) if self.order is None else Level(*into[:, self.order])
 
@@ -120,7 +120,7 @@ def read_day(rows: pa.Table, head: pa.Table | None, warmup_us: int) -> tuple[Boo
         ts_us=ts,
         is_reset=pc.fill_null(rows["is_reset"], False).to_numpy(),
         is_valid=pc.is_in(rows["book_state"], pa.array(VALID_STATES)).to_numpy(),
-        best=Level(*(_floats(rows[name]) for name in level_columns(1))),
+        best=Level(*(floats(rows[name]) for name in level_columns(1))),
         head=head,
         order=order,
     )
@@ -155,6 +155,7 @@ def _order(ts: Ints, seq: Ints) -> Ints | None:
     return np.lexsort((np.arange(len(ts)), seq, ts))
 
 
-def _floats(column: pa.Array | pa.ChunkedArray) -> Floats:
-    floats: Floats = pc.fill_null(column, np.nan).to_numpy()
-    return floats
+def floats(column: pa.Array | pa.ChunkedArray) -> Floats:
+    """Return a column of numbers, NaN where it is null."""
+    values: Floats = pc.fill_null(column, np.nan).to_numpy()
+    return values

@@ -11,9 +11,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from ticklake.microstructure.book import Flags, to_arrow
+from ticklake.microstructure.book import Flags, floats, to_arrow
 from ticklake.microstructure.windows import (
     Floats,
     Ints,
@@ -121,12 +120,12 @@ def _read(features: pa.Table, flow: pa.Table, before: pa.Table | None, max_gap_u
     ts = _times(features["ts_event"])
     if (ts[1:] < ts[:-1]).any():
         raise ValueError("the rows of book_features do not come in the order of ts_event")
-    values = {name: _floats(features[name]) for name in QUOTES}
-    values |= {name: _floats(flow[name]) for name in FLOWS}
+    values = {name: floats(features[name]) for name in QUOTES}
+    values |= {name: floats(flow[name]) for name in FLOWS}
     last = before if before is not None and before.num_rows else None
     first_ts, first_spread = np.zeros(1, np.int64), np.full(1, np.nan)
     if last is not None:
-        first_ts, first_spread = _times(last["ts_event"])[-1:], _floats(last["spread"])[-1:]
+        first_ts, first_spread = _times(last["ts_event"])[-1:], floats(last["spread"])[-1:]
     all_ts = np.concatenate([first_ts, ts])
     until = all_ts + max_gap_us
     until[:-1] = np.minimum(until[:-1], all_ts[1:])
@@ -206,11 +205,6 @@ def _at(values: Floats, rows: Ints) -> Floats:
 def _times(column: pa.ChunkedArray) -> Ints:
     times: Ints = column.cast(pa.int64()).to_numpy()
     return times
-
-
-def _floats(column: pa.ChunkedArray) -> Floats:
-    values: Floats = pc.fill_null(column, np.nan).to_numpy()
-    return values
 
 
 def _table(keys: dict[str, pa.Scalar], columns: dict[str, Column]) -> pa.Table:
