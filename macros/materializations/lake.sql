@@ -45,7 +45,8 @@
         },
         'inputs': lake_inputs(model, lookback),
         'seeds': lake_seeds(model),
-        'sql': compiled_code if model.language == 'sql' else none,
+        'compiled_code': compiled_code,
+        'path': model.original_file_path,
         'code': compiled_code if model.language == 'sql' else model.raw_code,
         'selection': {
             'from': var('from', none) | string if var('from', none) is not none else none,
@@ -63,21 +64,14 @@
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
     {% call statement('main', language='python') -%}
-{{ compiled_code if model.language == 'python' }}
 from ticklake.lake import materialization
-
-{% if model.language == 'python' %}
-user_model, user_dbt = model, dbtObj
-{% else %}
-user_model, user_dbt = None, None
-{% endif %}
 
 class dbtObj:
     def __init__(self, load):
         pass
 
 def model(dbt, session):
-    materialization.run_model(session, {{ tojson(spec) | tojson }}, user_model, user_dbt)
+    materialization.run_model(session, {{ tojson(spec) | tojson }})
 
 def materialize(df, con):
     pass

@@ -17,10 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ticklake.lake import session as sessions
-from ticklake.lake.building import InputSpec, read_files
+from ticklake.lake.inputs import read_files
 from ticklake.lake.materialization import run_model
 from ticklake.lake.quarantine import put_back, things_set_aside
 from ticklake.lake.session import session_of
+from ticklake.lake.specs import InputSpec
 from ticklake.lake.storage import Storage
 
 RAW = {
@@ -235,7 +236,7 @@ class Pipeline:
             "config": config,
             "inputs": inputs,
             "seeds": {},
-            "sql": sql,
+            "compiled_code": sql,
             "code": sql,
             "selection": {
                 "from": None,

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import duckdb
 import polars as pl
@@ -14,10 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ticklake.lake import building
-from ticklake.lake.building import InputSpec, read_files
+from ticklake.lake import building, python_models
+from ticklake.lake.inputs import read_files
 from ticklake.lake.materialization import run_model
 from ticklake.lake.session import close_session, session_of
+from ticklake.lake.specs import InputSpec
 
 DAY = date(2024, 1, 2)
 COLUMNS = {"exchange": "varchar", "date": "date", "row_seq": "bigint", "value": "double"}
@@ -58,18 +60,18 @@ def run(root: Path, keeps_order: bool, language: str, returned: Any) -> dict[str
             "partition_by": ["exchange", "date"], "unit_by": None, "order_by": ["row_seq"],
             "time_column": None, "closed_by": None, "keeps_order": keeps_order,
         },
-        "sql": returned if language == "sql" else None, "code": "",
+        "compiled_code": returned if language == "sql" else "", "code": "", "path": "twice.py",
         "full_refresh": True, "is_dry_run": False,
         "selection": {"from": None, "to": None, "exchanges": None, "symbols": None},
     }  # fmt: skip
+
+    def model(dbt: Any, session: Any) -> Any:
+        return returned() if callable(returned) else returned
+
     try:
-        with duckdb.connect() as connection:
-            model = (
-                None
-                if language == "sql"
-                else lambda dbt, session: returned() if callable(returned) else returned
-            )
-            run_model(connection, json.dumps(specification), model, lambda load: None)
+        with duckdb.connect() as connection, mock.patch.object(python_models, "loaded") as loaded:
+            loaded.return_value = model, lambda load: None
+            run_model(connection, json.dumps(specification))
         return session_of(invocation, str(root)).results["twice"]
     finally:
         close_session()

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ticklake.lake.building import InputSpec, read_columns
+from ticklake.lake.inputs import read_columns
 from ticklake.lake.segment_checks import accepts, check_footer, check_pages
+from ticklake.lake.specs import InputSpec
 from ticklake.lake.storage import LocalStorage
 
 PATH = "raw/t/exchange=x/date=2025-01-01/a.parquet"

@@ -182,7 +182,7 @@ def test_a_model_that_keeps_order_has_one_column_to_order_by_and_units_of_a_part
     specification = {
         "invocation": "one", "root": str(tmp_path), "name": "steps", "language": "sql",
         "location": "compacted/steps", "columns": MODELS["steps"]["columns"], "config": config,
-        "inputs": [], "seeds": {}, "sql": "", "code": "", "full_refresh": False,
+        "inputs": [], "seeds": {}, "compiled_code": "", "code": "", "full_refresh": False,
         "is_dry_run": False,
         "selection": {"from": None, "to": None, "exchanges": None, "symbols": None},
     }  # fmt: skip

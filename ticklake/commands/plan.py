@@ -9,8 +9,8 @@ from ticklake.commands.dbt import run_models_only
 from ticklake.lake.paths import partition_path
 
 if TYPE_CHECKING:
-    from ticklake.lake.building import ModelSpec
     from ticklake.lake.planning import Plan
+    from ticklake.lake.specs import ModelSpec
 
 SHOWN = 20
 SELECTIONS = {"--select", "-s", "--models", "--model", "-m"}

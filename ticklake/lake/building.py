@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Protocol
@@ -13,13 +12,17 @@ import pyarrow.compute as pc
 
 from ticklake.lake.connection import quoted
 from ticklake.lake.errors import LakeError
+from ticklake.lake.file_format import ROW_GROUP
+from ticklake.lake.inputs import input_files, no_rows, set_files
 from ticklake.lake.paths import Key, partition_path, project
 from ticklake.lake.planning import Plan, Unit
 from ticklake.lake.publishing import Origin, drop, publish
-from ticklake.lake.segment_checks import Problem
+from ticklake.lake.quarantine import Problem
+from ticklake.lake.report import Report
+from ticklake.lake.specs import ModelSpec
 from ticklake.lake.storage import Storage
 from ticklake.lake.tables import LakeTable, partition_paths
-from ticklake.lake.writing import ROW_GROUP, write_in_order, write_sorted
+from ticklake.lake.writing import write_in_order, write_sorted
 
 BATCH_BYTES = 64 << 20  # compressed input of the units that are computed in one query
 BATCH_IN_ORDER = 8 << 20
@@ -39,68 +42,6 @@ WRONG_FOR_ALL = (
     duckdb.FatalException,
 )
 """Errors that lie in the model or the machine: building the other units would only repeat them."""
-
-
-@dataclass(frozen=True)
-class InputSpec:
-    """How a model sees one of its inputs."""
-
-    name: str
-    location: str
-    partition_by: tuple[str, ...]
-    columns: Mapping[str, str]
-    """Name -> DuckDB type, partition columns among them."""
-    is_raw: bool = False
-    lookback: int = 0
-    required: tuple[str, ...] = ()
-    """Of raw data, the columns that a segment has to have; it may lack the others."""
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """One `lake` model as dbt knows it."""
-
-    name: str
-    location: str
-    partition_by: tuple[str, ...]
-    unit_by: tuple[str, ...]
-    order_by: tuple[str, ...]
-    columns: Mapping[str, str]
-    """Name -> DuckDB type from the model's YAML, in file order; empty where none are declared."""
-    inputs: tuple[InputSpec, ...]
-    time_column: str | None = "ts_event"
-    closed_by: str | None = None
-    units_from: str | None = None
-    keeps_order: bool = False
-    """Rows come in the order of `order_by` already."""
-    one_unit_at_a_time: bool = False
-
-
-@dataclass
-class Report:
-    """What a build did to one table."""
-
-    built: int = 0
-    """Partitions whose new bytes were published."""
-    confirmed: int = 0
-    """Partitions that were computed again and have the bytes they had."""
-    dropped: int = 0
-    set_aside: int = 0
-    """Raw segments that cannot be used and are in quarantine now."""
-    unchanged: int = 0
-    stale_outside: int = 0
-    rows: int = 0
-    failures: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        text = f"{self.built} built, {self.dropped} dropped, {self.unchanged} unchanged"
-        if self.confirmed:
-            text += f", {self.confirmed} recomputed to the same bytes"
-        if self.set_aside:
-            text += f", {self.set_aside} quarantined"
-        if self.stale_outside:
-            text += f", {self.stale_outside} stale outside the selection"
-        return f"{text}, {self.rows:,} rows"
 
 
 class FailedUnitsError(LakeError):
@@ -178,92 +119,6 @@ def build(
             report.failures,
         )
     return report
-
-
-def write_template(connection: duckdb.DuckDBPyConnection, item: InputSpec, folder: Path) -> str:
-    """Write a file with the columns of an input and no row; return its path.
-
-    It stands for an input that has no file.
-    """
-    path = folder / "no_rows" / item.name
-    path /= "/".join(
-        f"{column}={'1970-01-01' if column == 'date' else 'none'}" for column in item.partition_by
-    )
-    path.mkdir(parents=True, exist_ok=True)
-    file = path / "no_rows.parquet"
-    if not file.exists():
-        columns = {
-            name: kind for name, kind in item.columns.items() if name not in item.partition_by
-        }
-        connection.execute(f"copy ({no_rows(columns)}) to {quoted(str(file))} (format parquet)")
-    return str(file)
-
-
-def no_rows(columns: Mapping[str, str]) -> str:
-    """Return SQL for an empty relation with these columns."""
-    if not columns:
-        raise LakeError("A model or source without columns in its YAML. Give each a data_type.")
-    listed = ", ".join(f'cast(null as {kind}) as "{name}"' for name, kind in columns.items())
-    return f"select {listed} where false"
-
-
-def input_files(
-    connection: duckdb.DuckDBPyConnection,
-    inputs: Sequence[InputSpec],
-    units: Sequence[Unit],
-    url: Callable[[str], str],
-    folder: Path,
-    left_out: Collection[str] = (),
-) -> dict[str, list[str]]:
-    """Return the files that a batch of units reads of each input, in the order of their keys."""
-    files = {}
-    for item in inputs:
-        parts = {part.key: part for unit in units for part in unit.inputs[item.name]}
-        paths = partition_paths(parts[key] for key in sorted(parts))
-        found = [url(path) for path in paths if path not in left_out]
-        files[item.name] = found or [write_template(connection, item, folder)]
-    return files
-
-
-def read_files(item: InputSpec) -> str:
-    """Return SQL that reads the files of a batch, as `lake_ref` and `lake_source` render it."""
-    files = f"getvariable('in_{item.name}')"
-    if item.is_raw:
-        return read_segments(item, files)
-    kinds = ", ".join(f"'{column}': {quoted(item.columns[column])}" for column in item.partition_by)
-    return (
-        f"select * from read_parquet({files}, hive_partitioning = true, hive_types = {{{kinds}}})"
-    )
-
-
-def read_segments(item: InputSpec, files: str) -> str:
-    """Return SQL for the rows of raw segments, as `macros/lake_segments.sql` renders it."""
-    partition = "".join(
-        f"cast(url_decode(regexp_extract(filename, '.*/{name}=([^/]*)/', 1)) as {kind}) "
-        f'as "{name}", '
-        for name, kind in item.columns.items()
-        if name in item.partition_by
-    )
-    return (
-        f"select {partition}* exclude (filename), parse_filename(filename) as segment, "
-        f"file_row_number as segment_row from {read_columns(item, files)}"
-    )
-
-
-def read_columns(item: InputSpec, files: str) -> str:
-    """Return SQL for the declared columns of raw segments, and `filename`."""
-    schema = ", ".join(
-        f"{quoted(name)}: {{'name': {quoted(name)}, 'type': {quoted(kind)}, 'default_value': null}}"
-        for name, kind in item.columns.items()
-        if name not in item.partition_by
-    )
-    return f"read_parquet({files}, filename = true, schema = map {{{schema}}})"
-
-
-def set_files(connection: duckdb.DuckDBPyConnection, files: Mapping[str, list[str]]) -> None:
-    """Make `getvariable('in_<input>')` the files of each input."""
-    for name, urls in files.items():
-        connection.execute(f"set variable in_{name} = [{', '.join(map(quoted, urls))}]")
 
 
 class _Worker:

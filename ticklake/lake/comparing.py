@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 import duckdb
 
-from ticklake.lake.building import Compute, FailedUnitsError, ModelSpec, build
+from ticklake.lake.building import Compute, FailedUnitsError, build
 from ticklake.lake.errors import LakeError
 from ticklake.lake.paths import Key, partition_path, project
 from ticklake.lake.planning import Plan, Selection, Unit
+from ticklake.lake.specs import ModelSpec
 from ticklake.lake.storage import LocalStorage
 from ticklake.lake.tables import DATA, LakeTable
 from ticklake.lake.verifying import Problem

@@ -7,32 +7,25 @@ dbt hands over a JSON specification; `run_model` builds a model in dbt's own Duc
 import json
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pyarrow as pa
 
-from ticklake.lake.building import (
-    Compute,
-    InputSpec,
-    ModelSpec,
-    build,
-    input_files,
-    read_files,
-    set_files,
-)
 from ticklake.lake.checks import Check, Tested
 from ticklake.lake.code import code_fingerprint
-from ticklake.lake.comparing import compare
-from ticklake.lake.connection import prepare, prepare_cursor
+from ticklake.lake.connection import prepare
 from ticklake.lake.errors import LakeError
+from ticklake.lake.inputs import input_files, set_files
 from ticklake.lake.paths import RAW, Key, partition_path
 from ticklake.lake.planning import TO_BE_BUILT, Plan, Selection, Unit, plan_table, units_of
-from ticklake.lake.quarantine import SetAside, things_set_aside
-from ticklake.lake.segment_checks import Problem
+from ticklake.lake.quarantine import Problem, SetAside, things_set_aside
+from ticklake.lake.report import Report
 from ticklake.lake.session import Session, close_session, session_of
+from ticklake.lake.specs import InputSpec, ModelSpec
 from ticklake.lake.tables import LakeTable, Partition, RawTable, fingerprint
-from ticklake.lake.writing import ROW_GROUP
+
+if TYPE_CHECKING:
+    from ticklake.lake.building import Compute
 
 PLAN_ONLY = "TICKLAKE_PLAN_ONLY"
 """Environment variable: plan every model and build none."""
@@ -41,26 +34,14 @@ COMPARE_ONLY = "TICKLAKE_COMPARE_ONLY"
 DIE_AFTER = "TICKLAKE_DIE_AFTER"
 """Environment variable for tests: end the process at once after so many published partitions."""
 
-PythonModel = Callable[[Any, Any], Any]
 
-
-def run_model(
-    connection: duckdb.DuckDBPyConnection,
-    specification: str,
-    python_model: PythonModel | None = None,
-    dbt_object: Callable[[Callable[[str], Any]], Any] | None = None,
-) -> None:
+def run_model(connection: duckdb.DuckDBPyConnection, specification: str) -> None:
     """Plan and build one model. An error for people becomes its result, not a stack trace."""
     spec = json.loads(specification)
     session = session_of(spec["invocation"], spec["root"])
     model = _model(spec)
     try:
-        if python_model is None:
-            compute: Compute = _sql_compute(spec["sql"])
-        else:
-            assert dbt_object is not None
-            compute = _python_compute(model, python_model, dbt_object)
-        _run(connection, session, spec, model, compute)
+        _run(connection, session, spec, model)
     except LakeError as error:
         session.results[model.name] = {"error": str(error)}
 
@@ -210,7 +191,6 @@ def _run(
     session: Session,
     spec: Mapping[str, Any],
     model: ModelSpec,
-    compute: Compute,
 ) -> None:
     is_plan_only = bool(os.environ.get(PLAN_ONLY))
     config = {
@@ -227,7 +207,9 @@ def _run(
     units = planner.units
     session.plans[model.name] = (model, plan)
     if os.environ.get(COMPARE_ONLY):
-        selection = _selection(spec["selection"])
+        from ticklake.lake.comparing import compare
+
+        selection, compute = _selection(spec["selection"]), _compute(spec, model)
         comparison = compare(
             connection, model, table, plan, units, selection, compute, session.hold_lease
         )
@@ -246,10 +228,15 @@ def _run(
     wanted = {partition_path(model.unit_by, key) for key in planner.units}
     for path in table.empty_units.keys() - wanted:
         del table.empty_units[path]
-    after_partition = _after_partition(session)
-    if plan.dirty or plan.dropped:
+    if plan.is_done:
+        table.save_cache()
+        report = Report(unchanged=plan.unchanged, stale_outside=plan.stale_outside)
+    else:
+        from ticklake.lake.building import build  # with pyarrow and the model: 0.4 s to import
+
         session.tested.clear()
-    report = build(connection, model, table, plan, compute, code, after_partition, raw=planner)
+        compute, after_partition = _compute(spec, model), _after_partition(session)
+        report = build(connection, model, table, plan, compute, code, after_partition, raw=planner)
     report.set_aside = planner.set_aside
     built = {unit.key for unit, _ in plan.dirty}
     session.release(unit for key, unit in planner.units.items() if key in built)
@@ -351,50 +338,13 @@ def _pending(model: ModelSpec, published: Mapping[Key, Any], plan: Plan) -> dict
     return pending
 
 
-def _sql_compute(sql: str) -> Compute:
-    def compute(_: Any, __: Sequence[Unit], ___: Mapping[str, list[str]]) -> str:
-        return sql
+def _compute(spec: Mapping[str, Any], model: ModelSpec) -> "Compute":
+    """Return what computes the units of a model; a Python model is imported here."""
+    if spec["language"] == "python":
+        from ticklake.lake.python_models import python_compute
 
-    return compute
-
-
-def _python_compute(
-    model: ModelSpec,
-    python_model: PythonModel,
-    dbt_object: Callable[[Callable[[str], Any]], Any],
-) -> Compute:
-    """Return a compute that calls `model(dbt, session)` with refs to the files of one unit."""
-    inputs = {item.name: item for item in model.inputs}
-
-    def compute(
-        connection: duckdb.DuckDBPyConnection,
-        units: Sequence[Unit],
-        files: Mapping[str, list[str]],
-    ) -> pa.RecordBatchReader:
-        # A connection of its own: a result that streams from a ref would wait for itself.
-        reader = connection.cursor()
-        prepare_cursor(reader)
-        set_files(reader, files)
-        (unit,) = units
-        day = dict(zip(model.unit_by, unit.key, strict=True)).get("date")
-        reader.execute("set variable unit_date = cast(? as date)", [day])
-
-        def load(relation: str) -> Any:
-            name = relation.replace('"', "").split(".")[-1]
-            if name not in inputs:
-                return reader.sql(f"select * from {relation}")
-            return reader.sql(read_files(inputs[name]))
-
-        result = python_model(dbt_object(load), reader)
-        if isinstance(result, pa.RecordBatchReader):
-            return result
-        if isinstance(result, pa.Table):
-            return result.to_reader(ROW_GROUP)
-        if not isinstance(result, duckdb.DuckDBPyRelation):
-            result = reader.register("returned", result).table("returned")  # a DataFrame
-        return result.to_arrow_reader(ROW_GROUP)
-
-    return compute
+        return python_compute(model, spec["compiled_code"], spec["path"])
+    return lambda connection, units, files: spec["compiled_code"]
 
 
 def _seed_fingerprint(connection: duckdb.DuckDBPyConnection, relation: str) -> str:

@@ -103,6 +103,11 @@ class Plan:
     stale_outside: int = 0
     """Units that are not up to date and not selected."""
 
+    @property
+    def is_done(self) -> bool:
+        """Say whether a build has nothing to do."""
+        return not (self.dirty or self.dropped or self.blocked)
+
 
 def units_of(
     inputs: Sequence[Input],

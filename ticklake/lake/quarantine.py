@@ -16,11 +16,18 @@ from typing import Any
 from ticklake.lake.errors import LakeError
 from ticklake.lake.paths import RAW
 from ticklake.lake.raw import QUARANTINE
-from ticklake.lake.segment_checks import Problem
 from ticklake.lake.storage import Entry, Storage
 from ticklake.lake.tables import READERS
 
 ERROR = "error.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a segment cannot be used."""
+
+    error_type: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,19 @@ query fails: then the segments of that unit are decoded one by one.
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from ticklake.lake.building import InputSpec, read_columns, write_template
+from ticklake.lake.inputs import read_columns, write_template
 from ticklake.lake.planning import Unit
-from ticklake.lake.segment_checks import Problem, check_footers, check_pages
+from ticklake.lake.quarantine import Problem
+from ticklake.lake.specs import InputSpec
 from ticklake.lake.storage import Storage
 from ticklake.lake.tables import partition_paths
+
+if TYPE_CHECKING:  # it is not imported where there is nothing to look at
+    import pyarrow as pa
 
 
 class Screening:
@@ -34,6 +37,8 @@ class Screening:
         for item, paths in _raw_paths(inputs, units):
             new = [path for path in paths if path not in self._looked_at]
             if new:
+                from ticklake.lake.segment_checks import check_footers
+
                 self.problems |= check_footers(self._storage, new, self._schema(item))
                 self._looked_at.update(new)
             found |= {path: self.problems[path] for path in paths if path in self.problems}
@@ -41,6 +46,8 @@ class Screening:
 
     def pages(self, inputs: Sequence[InputSpec], unit: Unit) -> dict[str, Problem]:
         """Decode the segments of a unit that could not be computed; return those at fault."""
+        from ticklake.lake.segment_checks import check_pages
+
         found = {}
         for item, paths in _raw_paths(inputs, [unit]):
             rows = read_columns(item, "$file")
@@ -58,11 +65,14 @@ class Screening:
             self.problems.pop(path, None)
             self._looked_at.discard(path)
 
-    def _schema(self, item: InputSpec) -> pa.Schema:
+    def _schema(self, item: InputSpec) -> "pa.Schema":
         """Return the declared columns as a Parquet file that DuckDB wrote has them.
 
         Those that a segment has to have are not nullable.
         """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         if item.location not in self._declared:
             with duckdb.connect() as connection:
                 template = write_template(connection, item, self._scratch)

@@ -9,13 +9,13 @@ import io
 import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ticklake.lake.quarantine import Problem
 from ticklake.lake.storage import Storage
 from ticklake.lake.tables import READERS
 
@@ -25,14 +25,6 @@ DICTIONARY_PAGE = 2
 INTEGER_DIGITS = {8: 3, 16: 5, 32: 10, 64: 19}
 EXACT_BITS = {16: 11, 32: 24, 64: 53}
 """Bits of an integer that a float of so many bits holds exactly."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a segment cannot be used."""
-
-    error_type: str
-    message: str
 
 
 def check_footers(

@@ -7,22 +7,23 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from ticklake.lake.building import InputSpec, ModelSpec
 from ticklake.lake.checks import Check, Tested
-from ticklake.lake.comparing import Comparison
 from ticklake.lake.errors import LakeError
 from ticklake.lake.lease import Lease
 from ticklake.lake.paths import LAYERS, Key
 from ticklake.lake.planning import Input, Plan, Unit
-from ticklake.lake.quarantine import forget, set_aside, things_set_aside
+from ticklake.lake.quarantine import Problem, forget, set_aside, things_set_aside
 from ticklake.lake.screening import Screening
-from ticklake.lake.segment_checks import Problem
+from ticklake.lake.specs import InputSpec, ModelSpec
 from ticklake.lake.storage import Storage, open_storage
 from ticklake.lake.tables import LakeTable, Partition, RawTable, partition_paths
+
+if TYPE_CHECKING:
+    from ticklake.lake.comparing import Comparison
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Session:
     """Model name -> what its materialization reports to Jinja."""
     plans: dict[str, tuple[ModelSpec, Plan]] = field(default_factory=dict)
     """Model name -> the model and its plan, in the order of the run."""
-    comparisons: dict[str, Comparison] = field(default_factory=dict)
+    comparisons: dict[str, "Comparison"] = field(default_factory=dict)
     """Model name -> what computing it again showed; only when that was asked for."""
     checks: dict[str, tuple[Check, dict[str, list[str]]]] = field(default_factory=dict)
     tested: dict[tuple[str, ...], Tested] = field(default_factory=dict)

@@ -19,13 +19,9 @@ import pyarrow.parquet as pq
 
 from ticklake.lake.connection import quoted
 from ticklake.lake.errors import LakeError
+from ticklake.lake.file_format import ROW_GROUP, WRITER
 from ticklake.lake.row_groups import RowGroupFile
 
-ROW_GROUP: Final = 122_880
-WRITER: Final = (
-    f"format parquet, compression zstd, compression_level 1, row_group_size {ROW_GROUP}, "
-    "write_bloom_filter false"
-)
 ENCODERS: Final = 2
 """Row groups that are encoded at a time; each is in memory while it is."""
 

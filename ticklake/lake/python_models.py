@@ -1,0 +1,61 @@
+"""Running a Python model: `model(dbt, session)` on the files of one unit at a time."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from ticklake.lake.building import Compute
+from ticklake.lake.connection import prepare_cursor
+from ticklake.lake.file_format import ROW_GROUP
+from ticklake.lake.inputs import read_files, set_files
+from ticklake.lake.planning import Unit
+from ticklake.lake.specs import ModelSpec
+
+PythonModel = Callable[[Any, Any], Any]
+DbtObject = Callable[[Callable[[str], Any]], Any]
+"""What dbt appends to a Python model: given a function that loads a relation, it makes `dbt`."""
+
+
+def loaded(source: str, path: str) -> tuple[PythonModel, DbtObject]:
+    """Run the text of a model as dbt compiled it; `path` is the file that tracebacks name."""
+    names: dict[str, Any] = {"__name__": "python_model"}
+    exec(compile(source, path, "exec"), names)
+    return names["model"], names["dbtObj"]
+
+
+def python_compute(model: ModelSpec, source: str, path: str) -> Compute:
+    """Return a compute that calls `model(dbt, session)` with refs to the files of one unit."""
+    python_model, dbt_object = loaded(source, path)
+    inputs = {item.name: item for item in model.inputs}
+
+    def compute(
+        connection: duckdb.DuckDBPyConnection,
+        units: Sequence[Unit],
+        files: Mapping[str, list[str]],
+    ) -> pa.RecordBatchReader:
+        # A connection of its own: a result that streams from a ref would wait for itself.
+        reader = connection.cursor()
+        prepare_cursor(reader)
+        set_files(reader, files)
+        (unit,) = units
+        day = dict(zip(model.unit_by, unit.key, strict=True)).get("date")
+        reader.execute("set variable unit_date = cast(? as date)", [day])
+
+        def load(relation: str) -> Any:
+            name = relation.replace('"', "").split(".")[-1]
+            if name not in inputs:
+                return reader.sql(f"select * from {relation}")
+            return reader.sql(read_files(inputs[name]))
+
+        result = python_model(dbt_object(load), reader)
+        if isinstance(result, pa.RecordBatchReader):
+            return result
+        if isinstance(result, pa.Table):
+            return result.to_reader(ROW_GROUP)
+        if not isinstance(result, duckdb.DuckDBPyRelation):
+            result = reader.register("returned", result).table("returned")  # a DataFrame
+        return result.to_arrow_reader(ROW_GROUP)
+
+    return compute
