@@ -7,6 +7,7 @@ numbers and ids, rows that come late, levels that cannot be.
 import math
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -108,6 +109,25 @@ def test_rows_of_another_day_are_told_and_candles_may_be_prices_and_volume_only(
     result = _dbt(lake, tmp_path, "test", "--select", *values)
     assert "FAIL 1 trades_have_sane_values" in result.stdout
     assert "PASS klines_have_sane_values" in result.stdout
+
+
+def test_trades_that_were_landed_one_by_one_and_aggregated_are_told(
+    lake: Lake, tmp_path: Path
+) -> None:
+    def traded(trade_id: int, **ids: int) -> Row:
+        known = {"trade_id": str(trade_id), "price": Decimal(1), "size": Decimal(1)}
+        return {"ts_event": START + trade_id, **known, **ids}
+
+    aggregates = [traded(7, first_id=10, last_id=12), traded(8, first_id=20, last_id=20)]
+    _land(lake, "trades", "A", "a", [*aggregates, traded(12), traded(20), traded(21)])
+    _land(lake, "trades", "B", "a", [*aggregates, traded(9), traded(13), traded(19), traded(21)])
+    assert _dbt(lake, tmp_path, "run", "--select", "+trades").returncode == 0
+    result = _dbt(lake, tmp_path, "test", "--select", "assert_no_trade_is_counted_twice")
+    assert "FAIL 1 assert_no_trade_is_counted_twice" in result.stdout  # A's, of which two
+    shutil.rmtree(Path(lake.root) / "raw/trades/exchange=binance/symbol=A")
+    assert _dbt(lake, tmp_path, "run", "--select", "+trades").returncode == 0
+    result = _dbt(lake, tmp_path, "test", "--select", "assert_no_trade_is_counted_twice")
+    assert "PASS assert_no_trade_is_counted_twice" in result.stdout
 
 
 def expected_books(arrived: Sequence[Row]) -> list[tuple[Any, ...]]:
