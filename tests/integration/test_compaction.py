@@ -8,8 +8,6 @@ import math
 import os
 import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,10 +20,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from loaders.channels import CHANNELS
+from tests.commands import Finished, run
 from tests.conftest import Lake
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-BIN = Path(sys.executable).parent
 START = int(datetime(2025, 8, 1, tzinfo=UTC).timestamp() * 1_000_000)
 SYMBOLS = [f"S{number:02}" for number in range(60)]
 NUMBERS = [None, math.nan, math.inf, -1.0, 0.0, 1.0, 1.5, 2.0, 3.0]
@@ -74,7 +72,7 @@ def test_books_and_trades_are_what_arrived_first_in_order_and_clean(
 ) -> None:
     database = tmp_path / "test.duckdb"
     result = _dbt(lake, tmp_path, "run", "--select", "order_book", "+trades")
-    assert result.returncode == 0, result.stdout
+    assert result.returncode == 0, result.output
     columns = ["epoch_us(ts_event)", "seq", "is_reset", "bid_levels", "ask_levels", "book_state"]
     columns += [
         f"{side}_{field}_{level}"
@@ -107,8 +105,8 @@ def test_rows_of_another_day_are_told_and_candles_may_be_prices_and_volume_only(
     values = [f"{name}_have_sane_values" for name in ("trades", "klines")]
     assert _dbt(lake, tmp_path, "run", "--select", "klines", "+trades").returncode == 0
     result = _dbt(lake, tmp_path, "test", "--select", *values)
-    assert "FAIL 1 trades_have_sane_values" in result.stdout
-    assert "PASS klines_have_sane_values" in result.stdout
+    assert "FAIL 1 trades_have_sane_values" in result.output
+    assert "PASS klines_have_sane_values" in result.output
 
 
 def test_trades_that_were_landed_one_by_one_and_aggregated_are_told(
@@ -123,11 +121,11 @@ def test_trades_that_were_landed_one_by_one_and_aggregated_are_told(
     _land(lake, "trades", "B", "a", [*aggregates, traded(9), traded(13), traded(19), traded(21)])
     assert _dbt(lake, tmp_path, "run", "--select", "+trades").returncode == 0
     result = _dbt(lake, tmp_path, "test", "--select", "assert_no_trade_is_counted_twice")
-    assert "FAIL 1 assert_no_trade_is_counted_twice" in result.stdout  # A's, of which two
+    assert "FAIL 1 assert_no_trade_is_counted_twice" in result.output  # A's, of which two
     shutil.rmtree(Path(lake.root) / "raw/trades/exchange=binance/symbol=A")
     assert _dbt(lake, tmp_path, "run", "--select", "+trades").returncode == 0
     result = _dbt(lake, tmp_path, "test", "--select", "assert_no_trade_is_counted_twice")
-    assert "PASS assert_no_trade_is_counted_twice" in result.stdout
+    assert "PASS assert_no_trade_is_counted_twice" in result.output
 
 
 def expected_books(arrived: Sequence[Row]) -> list[tuple[Any, ...]]:
@@ -204,20 +202,14 @@ def _level(rng: random.Random) -> Row:
     }
 
 
-def _dbt(lake: Lake, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _dbt(lake: Lake, folder: Path, *arguments: str) -> Finished:
     places = {
         "TICKLAKE_DB": str(folder / "test.duckdb"),
         "DBT_TARGET_PATH": str(folder / "target"),
         "DBT_LOG_PATH": str(folder / "logs"),
     }
-    return subprocess.run(
-        [str(BIN / "dbt"), "--no-use-colors", *arguments],
-        cwd=REPOSITORY,
-        env={**os.environ, **lake.env, **places},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["dbt", "--no-use-colors", *arguments]
+    return run(command, REPOSITORY, {**os.environ, **lake.env, **places})
 
 
 def _land(

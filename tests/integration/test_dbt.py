@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +11,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from tests import commands
 from tests.conftest import Lake
 from tests.integration.pipeline import Pipeline
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = REPOSITORY / "tests" / "project"
-BIN = Path(sys.executable).parent
 
 
 @dataclass
@@ -31,10 +29,10 @@ class Project:
     env: dict[str, str] = field(default_factory=dict)
 
     def dbt(self, *arguments: str, expect: int = 0, **env: str) -> str:
-        return self.run([str(BIN / "dbt"), "--no-use-colors", *arguments], expect, env)
+        return self.run(["dbt", "--no-use-colors", *arguments], expect, env)
 
     def plan(self, *arguments: str) -> str:
-        return self.run([str(BIN / "ticklake"), "plan", *arguments], 0, {})
+        return self.run(["ticklake", "plan", *arguments], 0, {})
 
     def run(self, command: Sequence[str], expect: int, env: dict[str, str]) -> str:
         places = {
@@ -43,17 +41,10 @@ class Project:
             "DBT_LOG_PATH": str(self.folder / "logs"),
             "TICKLAKE_DB": str(self.folder / "test.duckdb"),
         }
-        result = subprocess.run(
-            command,
-            cwd=self.models,
-            env={**os.environ, **self.lake.env, **places, **self.env, **env},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        output = result.stdout + result.stderr
-        assert result.returncode == expect, output
-        return output
+        known = {**os.environ, **self.lake.env, **places, **self.env, **env}
+        finished = commands.run(command, self.models, known)
+        assert finished.returncode == expect, finished.output
+        return finished.output
 
     def query(self, sql: str) -> list[tuple[object, ...]]:
         with duckdb.connect(str(self.folder / "test.duckdb"), read_only=True) as connection:

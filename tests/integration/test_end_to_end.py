@@ -19,6 +19,7 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests import commands
 from tests.conftest import Lake
 from ticklake.lake.connection import prepare
 from ticklake.lake.storage import open_storage
@@ -57,17 +58,9 @@ class Operator:
         self.storage = open_storage(root)
 
     def run(self, *command: str, expect: int = 0, **env: str) -> str:
-        result = subprocess.run(
-            [str(BIN / command[0]), *command[1:]],
-            cwd=REPOSITORY,
-            env={**self.env, **env},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        output = result.stdout + result.stderr
-        assert result.returncode == expect, output
-        return output
+        finished = commands.run(command, REPOSITORY, {**self.env, **env})
+        assert finished.returncode == expect, finished.output
+        return finished.output
 
     def land(self, source: Path, *options: str, expect: int = 0) -> str:
         days = ("--start", "20250801", "--end", "20250801")

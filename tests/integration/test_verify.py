@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from tests.conftest import Lake, _lake_at
 from tests.integration.pipeline import Pipeline
-from tests.integration.test_dbt import BIN, Project, land_two_days, local
+from tests.integration.test_dbt import Project, land_two_days, local
 from ticklake.cli import main
 from ticklake.lake.lease import Lease
 from ticklake.lake.raw import LedgerEntry, Segment, write_ledger
@@ -329,4 +329,4 @@ def test_deep_reads_seeds_and_python_models_and_leaves_out_what_is_not_up_to_dat
 
 
 def deep(project: Project, *options: str, expect: int = 0) -> str:
-    return project.run([str(BIN / "ticklake"), "verify", "--deep", *options], expect, {})
+    return project.run(["ticklake", "verify", "--deep", *options], expect, {})
