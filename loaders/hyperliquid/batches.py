@@ -277,6 +277,7 @@ def _check_fields(columns: dict[str, Any]) -> dict[str, Any]:
         _require_decimals(columns[name])
     liquidation = columns["liquidation"]
     _require_decimals(pc.struct_field(liquidation.filter(liquidation.is_valid()), "markPx"))
+    _require(pc.any(pc.equal(columns["coin"], "")).as_py() is not True)
     _require(bool(pc.all(pc.is_in(columns["side"], pa.array(SIDES))).as_py() is not False))
     booleans = pa.array(["true", "false"])
     _require(bool(pc.all(pc.is_in(columns["crossed"], booleans)).as_py() is not False))

@@ -177,6 +177,8 @@ def _read_event(event: Any) -> dict[str, Any]:
             row[name] = _read_liquidation(value, row["extra"])
         else:
             row[name] = _read_field(name, value)
+    if not row["coin"]:
+        raise _FaultError("BAD_VALUE", "'coin' is no name")
     if row["side"] not in SIDES:
         raise _FaultError("BAD_VALUE", "'side' is neither A nor B")
     if not FIRST_TIME_MS <= row["time"] < END_TIME_MS:

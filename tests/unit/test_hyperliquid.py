@@ -194,6 +194,7 @@ def test_a_legacy_line_is_one_fill_without_a_block() -> None:
         (fill(crossed="true"), "WRONG_TYPE", "crossed"),
         (fill(crossed=1), "WRONG_TYPE", "crossed"),
         (fill(coin=5), "WRONG_TYPE", "coin"),
+        (fill(coin=""), "BAD_VALUE", "coin"),
         (fill(liquidation="x"), "WRONG_TYPE", "liquidation"),
         (fill(liquidation={}), "MISSING_FIELD", "liquidatedUser"),
         (fill(px=""), "BAD_DECIMAL", "px"),
@@ -311,6 +312,7 @@ def test_lines_without_events_are_no_rows_and_no_fault() -> None:
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+NAME = TEXT.filter(bool)
 DECIMAL = st.from_regex(r"-?[0-9]{1,8}(\.[0-9]{1,10})?", fullmatch=True)
 INTEGER = st.integers(-(2**63), 2**63 - 1)
 
@@ -318,7 +320,7 @@ INTEGER = st.integers(-(2**63), 2**63 - 1)
 @st.composite
 def events(draw: st.DrawFn) -> list[Any]:
     item = {
-        "coin": draw(st.sampled_from(["BTC", "@107", "xyz:TSLA", "PURR/USDC", "#1890"]) | TEXT),
+        "coin": draw(st.sampled_from(["BTC", "@107", "xyz:TSLA", "PURR/USDC", "#1890"]) | NAME),
         **{name: draw(DECIMAL) for name in ("px", "sz", "startPosition", "closedPnl", "fee")},
         "side": draw(st.sampled_from("AB")),
         "time": draw(st.integers(1_600_000_000_000, 2_000_000_000_000)),
