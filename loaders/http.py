@@ -26,6 +26,11 @@ class HttpSource:
         parts = urlsplit(self._base)
         host = parts.netloc.rpartition("@")[2]
         self.location = f"{parts.scheme}://{host}{parts.path}"
+        if parts.query or parts.fragment:
+            raise LakeError(
+                f"The URL {self.location} has a query, and the names of objects cannot follow one. "
+                "Give the URL of a folder."
+            )
 
     def survey(self, paths: Iterable[str]) -> dict[str, SourceObject]:
         with ThreadPoolExecutor(HTTP_THREADS) as pool:

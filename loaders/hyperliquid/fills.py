@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from loaders.hyperliquid.archive import objects_between
-from loaders.landing import Item, Request
+from loaders.landing import Item, Request, opened
 from loaders.source import Source, SourceObject
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ def fills_between(
         Item(source, hour.path, hour.name, FillsParser(hour.by_block))
         for hour in objects_between(start, end)
     ]
-    again = f"ticklake land hyperliquid --source {source} --start {start:%Y%m%d} --end {end:%Y%m%d}"
+    again = (
+        f"ticklake land hyperliquid --source {opened(source).location} "
+        f"--start {start:%Y%m%d} --end {end:%Y%m%d}"
+    ) + (f" --coins {','.join(coins)}" if coins else "")
     return Request(root, LOADER, items, coins, workers, force, again)
 
 

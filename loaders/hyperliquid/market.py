@@ -54,7 +54,8 @@ def market_between(
             for day in days
         ]
     again = (
-        f"ticklake land hyperliquid-market --channel {channel} --source {source} "
+        f"ticklake land hyperliquid-market --channel {channel} "
+        f"--source {opened(source).location} "
         f"--start {start:%Y%m%d} --end {end:%Y%m%d}"
     ) + (f" --coins {','.join(coins)}" if coins else "")
     return Request(root, LOADER, items, coins, workers, force, again)

@@ -449,6 +449,28 @@ def test_a_web_server_is_a_source_and_a_404_a_missing_hour(
     assert len(rows(lake)) == 6
 
 
+def test_a_password_in_a_url_is_neither_printed_nor_kept(
+    lake: Lake, land: Land, mirror: Mirror
+) -> None:
+    mirror.put(f"{OBJECT}/0.lz4", "no JSON\n")
+    handler = partial(_Quiet, directory=str(mirror.root))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        host = f"127.0.0.1:{server.server_port}"
+        result = land("--coins", "BTC", source=f"http://me:secret@{host}")
+        queried = land(source=f"http://{host}?token=secret")
+        server.shutdown()
+    assert "BAD_JSON 1" in result.output
+    assert error_of(lake.storage, f"{NAME}-00")["again"] == (
+        f"ticklake land hyperliquid --source http://{host} --start {DAY} --end {DAY} --coins BTC"
+    )
+    assert queried.exit_code == 1
+    assert "has a query" in queried.output
+    kept = [lake.storage.read(entry.path) for entry in lake.storage.entries("")]
+    assert not any(b"secret" in thing for thing in kept)
+    assert "secret" not in result.output + queried.output
+
+
 @ON_S3
 def test_wrong_credentials_are_one_clear_error_and_leave_nothing(
     lake: Lake, mirror: Mirror
