@@ -1,27 +1,21 @@
 {#
     The slope of a least-squares line, with intercept, of cumulative depth on distance from the mid,
     through the first min(5, levels) levels. Null for fewer than two. Depth is counted from the first
-    level on, which changes no slope: what small levels add to a large one is not rounded away.
+    level on, which changes no slope: what small levels add to a large one is not rounded away. Takes
+    `off`, distances less their mean, and `behind`, depth without the first level.
 #}
 {% macro book_slope_ols(side, levels) -%}
-    case least({{ side }}_levels, {{ levels | last }})
-        {% for count in levels if count > 1 -%}
-            {%- set mean -%}
-                {{ level_sum(side ~ '_distance_', count) }} / {{ count }}
-            {%- endset %}
-            when {{ count }}
-                then (
-                    {% for level in range(2, count + 1) -%}
-                        ({{ side }}_distance_{{ level }} - {{ mean }})
-                        * {{ level_sum(side ~ '_held_', level, 2) }}
-                        {{- ' + ' if not loop.last }}
-                    {% endfor -%}
-                ) / (
-                    {% for level in range(1, count + 1) -%}
-                        pow({{ side }}_distance_{{ level }} - {{ mean }}, 2)
-                        {{- ' + ' if not loop.last }}
-                    {% endfor -%}
-                )
+    (
+        {% for level in levels if level > 1 -%}
+            {%- set product = side ~ '_off_' ~ level ~ ' * ' ~ side ~ '_behind_' ~ level -%}
+            {{ product if level == 2 else 'coalesce(' ~ product ~ ', 0)' }}
+            {{- ' + ' if not loop.last }}
         {% endfor -%}
-    end
+    ) / (
+        {% for level in levels -%}
+            {%- set square = side ~ '_off_' ~ level ~ ' * ' ~ side ~ '_off_' ~ level -%}
+            {{ square if level <= 2 else 'coalesce(' ~ square ~ ', 0)' }}
+            {{- ' + ' if not loop.last }}
+        {% endfor -%}
+    )
 {%- endmacro %}

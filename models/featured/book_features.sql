@@ -28,15 +28,28 @@ books as (
 
 ),
 
+{# Sums build on each other here, outside of any `if`, so that each is computed once. #}
 depths as (
 
     select
         *,
         {% for side in ('bid', 'ask') -%}
-            {% for level in levels -%}
-                if({{ side }}_levels > 0, {{ level_sum(side ~ '_held_', level) }}, null)
+            {{ side }}_size_1 as {{ side }}_cum_depth_l1,
+            {% for level in levels if level > 1 -%}
+                {{ side }}_cum_depth_l{{ level - 1 }} + {{ side }}_held_{{ level }}
                     as {{ side }}_cum_depth_l{{ level }},
+            {% endfor -%}
+            {% for level in slope_levels if level > 1 -%}
+                {{ side ~ '_behind_' ~ (level - 1) ~ ' + ' if level > 2 -}}
+                {{ side }}_held_{{ level }} as {{ side }}_behind_{{ level }},
+            {% endfor -%}
+            {% for level in levels -%}
                 abs({{ side }}_price_{{ level }} - mid) as {{ side }}_distance_{{ level }},
+            {% endfor -%}
+            {{ mean_distance(side, slope_levels) }} as {{ side }}_mean_distance,
+            {% for level in slope_levels -%}
+                {{ side }}_distance_{{ level }} - {{ side }}_mean_distance
+                    as {{ side }}_off_{{ level }},
             {% endfor -%}
         {% endfor -%}
         abs(
