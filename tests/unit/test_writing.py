@@ -1,5 +1,6 @@
 """Writing rows that come in order: the order is checked, and the bytes depend on the rows alone."""
 
+import hashlib
 import itertools
 import json
 from collections.abc import Sequence
@@ -31,6 +32,8 @@ def rows_of(numbers: Sequence[int]) -> pa.Table:
             "row_seq": pa.array(numbers, pa.int64()),
             "ts": pa.array(numbers, STAMP),
             "value": pa.array([None if n % 7 == 0 else n / 3 for n in numbers], pa.float64()),
+            "size": pa.array([n * 48_271 % 65_537 % 500 / 100 for n in numbers], pa.float64()),
+            "levels": pa.array([None if n % 3 == 0 else n % 11 for n in numbers], pa.int32()),
             "state": pa.array([None if n % 5 == 0 else "ok" for n in numbers], pa.string()),
             "is_gap": pa.array([n % 2 == 0 for n in numbers], pa.bool_()),
             "text": pa.array([f"{n:064}" for n in numbers], pa.string()),
@@ -41,7 +44,9 @@ def rows_of(numbers: Sequence[int]) -> pa.Table:
 def written(table: pa.Table, file: Path, batch_rows: int | None = None, encoders: int = 2) -> int:
     """Write a table that reaches the writer in batches of some size."""
     batches = table.to_batches(max_chunksize=batch_rows)
-    return write_in_order(table.schema, batches, ["row_seq"], file, encoders)
+    staged = write_in_order(table.schema, batches, ["row_seq"], file, encoders)
+    assert staged.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    return staged.row_count
 
 
 def test_rows_come_back_as_they_were_in_row_groups_of_one_size(tmp_path: Path) -> None:
@@ -55,12 +60,14 @@ def test_rows_come_back_as_they_were_in_row_groups_of_one_size(tmp_path: Path) -
 
 def by_one_writer(table: pa.Table, file: Path, row_group: int) -> None:
     """Write a table as pyarrow alone does it."""
+    encodings = writing._encodings(table.slice(0, row_group))
     with pq.ParquetWriter(
         file,
         table.schema,
         compression="zstd",
         compression_level=1,
         use_dictionary=["state"],
+        column_encoding=encodings.columns,
         store_schema=False,
     ) as writer:
         writer.write_table(table.combine_chunks(), row_group_size=row_group)
@@ -77,6 +84,20 @@ def test_the_bytes_are_those_of_one_writer_whatever_the_batches_and_threads(
     for batch_rows, encoders in [(None, 1), (None, 2), (2_048, 2), (1_000, 3), (7_777, 1)]:
         assert written(table, tmp_path / "file", batch_rows, encoders) == table.num_rows
         assert (tmp_path / "file").read_bytes() == (tmp_path / "one").read_bytes()
+
+
+def test_columns_are_encoded_by_type_and_doubles_split_where_that_makes_them_smaller(
+    tmp_path: Path,
+) -> None:
+    written(rows_of(range(1, ROW_GROUP + 10)), tmp_path / "file")
+    groups = [pq.read_metadata(tmp_path / "file").row_group(at) for at in range(2)]
+    chunks = [group.column(at) for group in groups for at in range(group.num_columns)]
+    found = {chunk.path_in_schema: set(chunk.encodings) - {"RLE"} for chunk in chunks}
+    assert found == {
+        "row_seq": {"DELTA_BINARY_PACKED"}, "ts": {"PLAIN"}, "value": {"BYTE_STREAM_SPLIT"},
+        "size": {"PLAIN"}, "levels": {"DELTA_BINARY_PACKED"},
+        "state": {"PLAIN", "RLE_DICTIONARY"}, "is_gap": {"PLAIN"}, "text": {"PLAIN"},
+    }  # fmt: skip
 
 
 def test_every_engine_reads_back_what_was_written(tmp_path: Path) -> None:

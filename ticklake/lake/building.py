@@ -22,7 +22,7 @@ from ticklake.lake.report import Report
 from ticklake.lake.specs import ModelSpec
 from ticklake.lake.storage import Storage
 from ticklake.lake.tables import LakeTable, partition_paths
-from ticklake.lake.writing import write_in_order, write_sorted
+from ticklake.lake.writing import Staged, write_in_order, write_sorted
 
 BATCH_BYTES = 64 << 20  # compressed input of the units that are computed in one query
 BATCH_IN_ORDER = 8 << 20
@@ -208,9 +208,8 @@ class _Worker:
         batches = (
             own.select(self._columns).cast(schema) for own in map(self._own_rows(unit), rows)
         )
-        staged = self._folder / "0.parquet"
-        row_count = write_in_order(schema, batches, self._model.order_by, staged)
-        self._publish(unit, {unit.key: (staged, row_count)})
+        staged = write_in_order(schema, batches, self._model.order_by, self._folder / "0.parquet")
+        self._publish(unit, {unit.key: staged})
 
     def _own_rows(self, unit: Unit) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
         """Return what keeps the rows of a unit, as `_guard` does in SQL."""
@@ -259,29 +258,29 @@ class _Worker:
             )
         self._columns = [name for name in wanted if name not in model.partition_by]
 
-    def _write(self, source: str, number: int, is_sorted: bool = False) -> tuple[Path, int]:
-        """Write ordered rows to a staged file; return it with the number of rows.
+    def _write(self, source: str, number: int, is_sorted: bool = False) -> Staged:
+        """Write ordered rows to a staged file.
 
         The rows of a batch have lost their order, so those of `keeps_order` are sorted after all.
         They are written alike: the bytes do not depend on the batch.
         """
         order_by = self._model.order_by
-        staged = self._folder / f"{number}.parquet"
+        file = self._folder / f"{number}.parquet"
         rows = self._select(source)
         if not self._model.keeps_order:
-            return staged, write_sorted(self._connection, rows, order_by, staged)
+            return write_sorted(self._connection, rows, order_by, file)
         if not is_sorted:
             rows += f" order by {order_by[0]}"
         self._connection.execute(f"set streaming_buffer_size = '{AHEAD}'")
         reader = self._connection.sql(rows).to_arrow_reader(ROW_GROUP)
-        return staged, write_in_order(reader.schema, reader, order_by, staged)
+        return write_in_order(reader.schema, reader, order_by, file)
 
     def _select(self, source: str) -> str:
         """Return SQL for the columns that go into a file."""
         listed = ", ".join(f'"{name}"' for name in self._columns)
         return f"select {listed} {source}"
 
-    def _publish(self, unit: Unit, staged_files: Mapping[Key, tuple[Path, int]]) -> None:
+    def _publish(self, unit: Unit, staged_files: Mapping[Key, Staged]) -> None:
         """Publish the partitions of a unit, then drop those it no longer has."""
         model, table, report = self._model, self._table, self._report
         origin = Origin(
@@ -295,11 +294,11 @@ class _Worker:
             time_column=model.time_column,
             quarantined=sum(part.quarantined for parts in unit.inputs.values() for part in parts),
         )
-        for key, (staged, row_count) in staged_files.items():
-            is_new = publish(table, key, staged, row_count, origin)
+        for key, staged in staged_files.items():
+            is_new = publish(table, key, staged, origin)
             report.built += is_new
             report.confirmed += not is_new
-            report.rows += row_count
+            report.rows += staged.row_count
             self._after_partition()
         vanished = [
             key

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ticklake.lake.file_format import WRITER
+from ticklake.lake.file_format import IN_ORDER, WRITER
 from ticklake.lake.tables import fingerprint
 
 PACKAGE = "ticklake"
@@ -25,7 +25,8 @@ def code_fingerprint(source: str, config: Mapping[str, Any], language: str) -> s
     kernels = {}
     if language == "python":
         kernels = {name: _digest(name) for name in sorted(_imported(source))}
-    content = [source, dict(config), language, kernels, WRITER, engine_versions()]
+    layout = IN_ORDER if config.get("keeps_order") else WRITER
+    content = [source, dict(config), language, kernels, layout, engine_versions()]
     return fingerprint(content)
 
 

@@ -7,3 +7,10 @@ WRITER: Final = (
     f"format parquet, compression zstd, compression_level 1, row_group_size {ROW_GROUP}, "
     "write_bloom_filter false"
 )
+SAMPLE: Final = 4_096
+"""Rows in order that are encoded twice to see how a column of doubles gets smaller."""
+IN_ORDER: Final = (
+    f"{WRITER}, by pyarrow: text that repeats as dictionary, integers as differences, doubles in "
+    f"streams of bytes where {SAMPLE} rows get smaller"
+)
+"""What `writing.py` makes of rows in order: named here, so that a change builds them again."""

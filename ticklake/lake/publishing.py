@@ -1,6 +1,5 @@
 """Publishing one partition: check the staged file, then the data, then what describes it."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 from ticklake.lake.errors import LakeError
 from ticklake.lake.paths import Key
 from ticklake.lake.tables import DATA, META, LakeTable, Published
+from ticklake.lake.writing import Staged
 
 SCHEMA_VERSION = 1
 NANOSECONDS = {"nanoseconds": 1, "microseconds": 1_000, "milliseconds": 1_000_000}
@@ -31,32 +31,30 @@ class Origin:
     quarantined: int = 0
 
 
-def publish(table: LakeTable, key: Key, staged: Path, row_count: int, origin: Origin) -> bool:
+def publish(table: LakeTable, key: Key, staged: Staged, origin: Origin) -> bool:
     """Publish a finished Parquet file as a partition; say whether its bytes are new.
 
     `data.parquet` goes first and `meta.json` second: a crash in between leaves a partition that
     does not match its meta, which the next build repairs. Bytes that are there stay untouched.
     """
-    first, last = _check(staged, row_count, origin.time_column)
-    with staged.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    size = staged.stat().st_size
+    first, last = _check(staged.file, staged.row_count, origin.time_column)
+    size = staged.file.stat().st_size
     folder = table.folder(key)
     existing = table.published.get(key)
     data = None
-    if existing and existing.damage is None and existing.sha256 == sha256:
+    if existing and existing.damage is None and existing.sha256 == staged.sha256:
         data = table.storage.find(f"{folder}/{DATA}")
         if data is not None and not table.is_unchanged(key, data):
             data = None
     is_new = data is None
     if data is None:
-        data = table.storage.publish(staged, f"{folder}/{DATA}")
+        data = table.storage.publish(staged.file, f"{folder}/{DATA}")
     meta: dict[str, Any] = {
-        "row_count": row_count,
+        "row_count": staged.row_count,
         "schema_version": SCHEMA_VERSION,
         "ts_event_min": first,
         "ts_event_max": last,
-        "sha256": sha256,
+        "sha256": staged.sha256,
         "size": size,
         "created_at": datetime.now(UTC).isoformat(timespec="microseconds"),
         "source_files": list(origin.source_files),
@@ -72,8 +70,8 @@ def publish(table: LakeTable, key: Key, staged: Path, row_count: int, origin: Or
     item = Published(
         key,
         size=size,
-        sha256=sha256,
-        row_count=row_count,
+        sha256=staged.sha256,
+        row_count=staged.row_count,
         inputs=origin.fingerprint,
         code=origin.code,
         unit_partitions=origin.unit_partitions,

@@ -9,6 +9,7 @@ A footer is a Thrift struct in the compact protocol, see `parquet.thrift` of par
 numbers that `_FOOTER` names are changed; everything else is copied as it is.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,7 +53,9 @@ class RowGroupFile:
 
     def __init__(self, file: Path) -> None:
         self._out = file.open("wb")
-        self._length = self._out.write(MAGIC)
+        self._sha256 = hashlib.sha256()
+        self._length = 0
+        self._write(MAGIC)
         self._footer = b""
         self._groups: list[bytes] = []
         self._row_count = 0
@@ -86,7 +89,12 @@ class RowGroupFile:
             elif name == "groups" and ends > begins + 1:
                 self._groups.append(_edited(footer, begins + 1, ends, edits))
         self._footer = self._footer or footer
-        self._length += self._out.write(whole[len(MAGIC) : start])
+        self._write(whole[len(MAGIC) : start])
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the file, once it is finished."""
+        return self._sha256.hexdigest()
 
     def _finish(self) -> None:
         """Write the first footer, with the row groups of all."""
@@ -95,7 +103,11 @@ class RowGroupFile:
             (begins, ends, new[name]) for name, begins, ends in _places(self._footer) if name in new
         ]
         footer = _edited(self._footer, 0, len(self._footer), edits)
-        self._out.write(footer + len(footer).to_bytes(4, "little") + MAGIC)
+        self._write(footer + len(footer).to_bytes(4, "little") + MAGIC)
+
+    def _write(self, data: bytes | memoryview) -> None:
+        self._length += self._out.write(data)
+        self._sha256.update(data)
 
 
 def _places(footer: bytes) -> list[Place]:

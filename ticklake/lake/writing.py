@@ -5,36 +5,62 @@ have to be written (`write_in_order`): a model with a row for each row of its in
 sort, and sorting a hundred columns costs several times what writing them does.
 """
 
+import hashlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Final
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ticklake.lake.connection import quoted
 from ticklake.lake.errors import LakeError
-from ticklake.lake.file_format import ROW_GROUP, WRITER
+from ticklake.lake.file_format import ROW_GROUP, SAMPLE, WRITER
 from ticklake.lake.row_groups import RowGroupFile
 
 ENCODERS: Final = 2
-"""Row groups that are encoded at a time; each is in memory while it is."""
+"""Row groups that are encoded at a time; one more is written meanwhile, and all are in memory."""
+SPLIT: Final = "BYTE_STREAM_SPLIT"
+
+Room = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A finished Parquet file that is not published yet."""
+
+    file: Path
+    row_count: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Encodings:
+    """How the columns of a file are encoded; those that are not named are plain."""
+
+    dictionaries: Sequence[str] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_sorted(
     connection: duckdb.DuckDBPyConnection, rows: str, order_by: Sequence[str], file: Path
-) -> int:
-    """Write the rows of a query by `order_by`, a total order; return their number."""
+) -> Staged:
+    """Write the rows of a query by `order_by`, a total order."""
     order = f"order by {', '.join(order_by)}" if order_by else ""
     (row_count,) = connection.execute(
         f"copy ({rows} {order}) to {quoted(str(file))} ({WRITER})"
     ).fetchone() or (0,)
-    return int(row_count)
+    with file.open("rb") as data:
+        sha256 = hashlib.file_digest(data, "sha256").hexdigest()
+    return Staged(file, int(row_count), sha256)
 
 
 def write_in_order(
@@ -43,8 +69,8 @@ def write_in_order(
     order_by: Sequence[str],
     file: Path,
     encoders: int = ENCODERS,
-) -> int:
-    """Write rows as they come, in batches of any size; return their number.
+) -> Staged:
+    """Write rows as they come, in batches of any size.
 
     `order_by` is one column of integers. Raises LakeError where they do not rise from row to row.
     The bytes depend on the rows alone: neither on the batches nor on how many threads encode.
@@ -52,22 +78,32 @@ def write_in_order(
     (column,) = order_by
     last: int | None = None
     row_count = 0
-    repeating: list[str] | None = None
-    waiting: deque[Future[pa.Buffer]] = deque()
-    with RowGroupFile(file) as out, ThreadPoolExecutor(encoders) as pool:
+    encodings: Encodings | None = None
+    rooms: SimpleQueue[Room] = SimpleQueue()
+    for _ in range(encoders + 1):
+        rooms.put(np.empty(0, np.uint8))
+    written: deque[Future[None]] = deque()
+    with (
+        RowGroupFile(file) as out,
+        ThreadPoolExecutor(encoders) as encoder,
+        ThreadPoolExecutor(1) as writer,
+    ):
         for group in _row_groups(schema, batches):
             last = _last_in_order(column, group, last)
             row_count += len(group)
-            if repeating is None:
-                repeating = _repeating(group)
-            if len(waiting) == encoders:
-                out.add(waiting.popleft().result())
-            waiting.append(pool.submit(_encoded, group, repeating))
+            encodings = encodings or _encodings(group)
+            room = _roomy(rooms.get(), group)
+            encoded = encoder.submit(_encoded, group, encodings, room)
+            del group  # no longer needed here, while the next one is made
+            written.append(writer.submit(_add, out, encoded, room, rooms))
+            while written and written[0].done():
+                written.popleft().result()
+        for group_written in written:
+            group_written.result()
         if not row_count:
-            waiting.append(pool.submit(_encoded, schema.empty_table(), []))
-        for encoded in waiting:
-            out.add(encoded.result())
-    return row_count
+            nothing = schema.empty_table()
+            out.add(_encoded(nothing, Encodings(), _roomy(rooms.get(), nothing)))
+    return Staged(file, row_count, out.sha256)
 
 
 def _last_in_order(column: str, group: pa.Table, last: int | None) -> int:
@@ -82,36 +118,74 @@ def _last_in_order(column: str, group: pa.Table, last: int | None) -> int:
     return int(numbers[-1])
 
 
-def _repeating(first: pa.Table) -> list[str]:
-    """Return the columns to make dictionaries for, judged by the first rows.
+def _encodings(first: pa.Table) -> Encodings:
+    """Return how columns are encoded, judged by the first rows.
 
-    Text gets one where it repeats. Numbers, which are features or ids, hardly do: a dictionary
-    would be built, found too large, and thrown away.
+    Text gets a dictionary where it repeats. Numbers, which are features or ids, hardly do: a
+    dictionary would be built, found too large, and thrown away. Integers are stored as differences.
+    Doubles are split into streams of first bytes, second bytes and so on where zstd then finds more
+    in them: in digits without end, but not in values that come again.
     """
-    return [
+    dictionaries = [
         item.name
         for item in first.schema
         if pa.types.is_string(item.type)
         and pc.count_distinct(first[item.name]).as_py() <= len(first) // 4
     ]
+    integers = [item.name for item in first.schema if pa.types.is_integer(item.type)]
+    doubles = first.select([item.name for item in first.schema if pa.types.is_float64(item.type)])
+    sample = doubles.slice(max(0, len(first) - SAMPLE) // 2, SAMPLE)
+    split = Encodings(columns=dict.fromkeys(doubles.column_names, SPLIT))
+    plain_sizes, split_sizes = _column_sizes(sample, Encodings()), _column_sizes(sample, split)
+    return Encodings(
+        dictionaries,
+        dict.fromkeys(integers, "DELTA_BINARY_PACKED")
+        | {name: SPLIT for name, size in split_sizes.items() if size < plain_sizes[name]},
+    )
 
 
-def _encoded(group: pa.Table, repeating: Sequence[str]) -> pa.Buffer:
-    """Return a Parquet file of one row group, or of none where there is no row."""
-    # More than enough; a buffer that grows would be copied, and its pages cleared, again and again.
-    room = pa.allocate_buffer(2 * group.nbytes + (1 << 20))
-    sink = pa.FixedSizeBufferWriter(room)
+def _column_sizes(table: pa.Table, encodings: Encodings) -> dict[str, int]:
+    """Return how many bytes each column takes."""
+    room = _roomy(np.empty(0, np.uint8), table)
+    metadata = pq.read_metadata(pa.BufferReader(_encoded(table, encodings, room)))
+    chunks = map(metadata.row_group(0).column, range(metadata.num_columns))
+    return {chunk.path_in_schema: chunk.total_compressed_size for chunk in chunks}
+
+
+def _roomy(room: Room, group: pa.Table) -> Room:
+    """Return a room in which the file of a row group fits: this one if it can be.
+
+    The pages of memory that it was given are used again and again; new ones would be cleared first.
+    """
+    size = 2 * group.nbytes + (1 << 20)
+    return room if len(room) >= size else np.empty(size, np.uint8)
+
+
+def _encoded(group: pa.Table, encodings: Encodings, room: Room) -> pa.Buffer:
+    """Return a Parquet file of one row group, or of none where there is no row, in a room."""
+    buffer = pa.py_buffer(room)
+    sink = pa.FixedSizeBufferWriter(buffer)
     with pq.ParquetWriter(
         sink,
         group.schema,
         compression="zstd",
         compression_level=1,
-        use_dictionary=repeating,
+        use_dictionary=encodings.dictionaries,
+        column_encoding=encodings.columns,
         store_schema=False,
     ) as writer:
         if len(group):
             writer.write_table(group, row_group_size=ROW_GROUP)
-    return room.slice(0, sink.tell())
+    return buffer.slice(0, sink.tell())
+
+
+def _add(
+    out: RowGroupFile, encoded: Future[pa.Buffer], room: Room, rooms: SimpleQueue[Room]
+) -> None:
+    try:
+        out.add(encoded.result())
+    finally:
+        rooms.put(room)
 
 
 def _row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
