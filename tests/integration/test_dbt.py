@@ -186,6 +186,7 @@ def test_a_damaged_partition_fails_its_tests_by_name_and_the_next_build_mends_it
 def test_show_compile_and_docs_work_on_lake_models(local: Project) -> None:
     local.dbt("build")
     assert "previous" in local.dbt("show", "--select", "steps", "--output", "json")
+    assert "doubled" in local.dbt("show", "--select", "doubled", "--output", "json")
     assert "read_parquet" not in local.dbt("compile", "--select", "steps")
     local.dbt("docs", "generate")
     catalog = json.loads((local.folder / "target" / "catalog.json").read_text())
