@@ -3,15 +3,15 @@
     those that a test has met and the next build will move there.
 #}
 {% macro lake_quarantine() -%}
-    {%- if execute -%}
+    {%- set is_run = execute and flags.WHICH in ('build', 'test') -%}
+    {%- set segments = lake_call('unusable_segments') if is_run else [] -%}
     (
         select unnest(
             from_json(
-                {{ lake_call_sql('unusable_segments') }},
+                '{{ adapter.escape_sql_string(tojson(segments)) }}',
                 '[{"path": "varchar", "error_type": "varchar", "message": "varchar"}]'
             ),
             max_depth := 2
         )
     )
-    {%- endif -%}
 {%- endmacro %}

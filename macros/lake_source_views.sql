@@ -8,8 +8,8 @@
             {%- do channels.update({spec.location: spec.partition_by}) -%}
             {%- do sources.append([node, spec]) -%}
         {%- endfor -%}
-        {%- set landed = lake_call('begin_run', {'channels': channels}) -%}
         {%- set comments = lake_view_comments() -%}
+        {%- set landed = lake_call('begin_run', {'channels': channels}) -%}
         {%- for node, spec in sources -%}
             {%- set place = node.schema ~ '.' ~ node.identifier -%}
             {%- if place not in comments -%}

@@ -22,30 +22,25 @@
     {%- endif -%}
 
     {%- set name = model.unique_id -%}
-    {#- One statement asks, and has the result of a test that passed: there are many tests. -#}
-    {%- set question = lake_call_sql('begin_check', {
+    {%- set check = lake_call('begin_check', {
         'test': name,
         'code': code,
         'by_unit': is_direct and lake_tests_by_unit(model),
         'inputs': lake_inputs(model, names=behind),
         'is_build': flags.WHICH == 'build',
     }) -%}
-    {%- set response, table = adapter.execute(
-        'select 0 as failures, false as should_warn, false as should_error, '
-        ~ question ~ ' as answer',
-        fetch=true
-    ) -%}
-    {%- set check = lake_answer(table.rows[0]['answer']) -%}
 
-    {%- if check.has_passed -%}
-        {%- do store_result('main', response, table.exclude(['answer'])) -%}
+    {%- if check.result is defined -%}
+        {%- do store_raw_result(
+            'main', message='OK', code=none, rows_affected=none, agate_table=check.result
+        ) -%}
         {{ return({'relations': []}) }}
     {%- endif -%}
 
-    {%- for input in check.inputs -%}
+    {%- for input, path in check.lists.items() -%}
         {%- do run_query(
-            'set variable in_' ~ input ~ ' = from_json('
-            ~ lake_call_sql('files', {'test': name, 'input': input}) ~ ", '[\"varchar\"]')"
+            'set variable in_' ~ input ~ " = (select from_json(content, '[\"varchar\"]') from read_text('"
+            ~ adapter.escape_sql_string(path) ~ "'))"
         ) -%}
     {%- endfor -%}
 

@@ -4,6 +4,7 @@ import gc
 from typing import Any
 
 from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt.adapters.duckdb.utils import TargetConfig
 
 from ticklake.lake import materialization
 from ticklake.lake.connection import prepare, prepare_cursor, refresh_secret
@@ -20,14 +21,16 @@ class Plugin(BasePlugin):
 
     def configure_connection(self, conn: Any) -> None:
         prepare(conn, self._storage)
-        conn.create_function(
-            "lake_call",
-            materialization.call,
-            ["VARCHAR", "VARCHAR"],
-            "VARCHAR",
-            side_effects=True,
-        )
 
     def configure_cursor(self, cursor: Any) -> None:
         prepare_cursor(cursor)
         refresh_secret(cursor, self._storage)
+
+    def store(self, target_config: TargetConfig) -> None:
+        """Put the answer of the lake into a question of Jinja's: see `macros/lake_call.sql`.
+
+        dbt-duckdb hands a plugin nothing else than relations to store. A function in SQL would do
+        too, but each of many questions would take a cursor, a statement and their log.
+        """
+        question = target_config.config
+        question["answer"] = materialization.call(question["function"], question["arguments"])

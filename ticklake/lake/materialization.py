@@ -1,15 +1,17 @@
 """The Python half of `macros/materializations/`: what dbt calls, and what Jinja asks for.
 
 dbt hands over a JSON specification; `run_model` builds a model in dbt's own DuckDB connection, and
-`call` answers Jinja through the SQL function `lake_call(function, arguments)`.
+`call` answers Jinja's `lake_call(function, arguments)`.
 """
 
 import json
 import os
+import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+from dbt_common.clients.agate_helper import table_from_rows
 
 from ticklake.lake.checks import Check, Tested
 from ticklake.lake.code import code_fingerprint
@@ -33,6 +35,8 @@ COMPARE_ONLY = "TICKLAKE_COMPARE_ONLY"
 """Environment variable: compute what is up to date again and compare it; publish nothing."""
 DIE_AFTER = "TICKLAKE_DIE_AFTER"
 """Environment variable for tests: end the process at once after so many published partitions."""
+PASSED = table_from_rows([(0, False, False)], ("failures", "should_warn", "should_error"))
+"""What dbt takes for the result of a test that passed."""
 
 
 def run_model(connection: duckdb.DuckDBPyConnection, specification: str) -> None:
@@ -46,14 +50,14 @@ def run_model(connection: duckdb.DuckDBPyConnection, specification: str) -> None
         session.results[model.name] = {"error": str(error)}
 
 
-def call(function: str, arguments: str) -> str:
-    """Answer one question of Jinja's: the name of a function below, its arguments as JSON."""
-    values = json.loads(arguments)
+def call(function: str, arguments: Mapping[str, Any]) -> Any:
+    """Answer one question of Jinja's: the name of a function below, and its arguments."""
+    values = dict(arguments)
     session = session_of(values.pop("invocation"), values.pop("root"))
     try:
-        return json.dumps(_FUNCTIONS[function](session, **values))
+        return _FUNCTIONS[function](session, **values)
     except LakeError as error:
-        return json.dumps({"error": str(error)})
+        return {"error": str(error)}
 
 
 def _result_of(session: Session, *, model: str) -> Any:
@@ -72,6 +76,8 @@ def _begin_check(
     """Plan a test like a model: it has to read the units that it has not passed on yet.
 
     A test whose verdict is not made of verdicts on units reads everything when anything changed.
+    The answer is the result of a test that has passed on all there is, else a file for each input,
+    with the list of what to read of it.
     """
     specs = [_input(item) for item in inputs]
     locations = tuple(item.location for item in specs)
@@ -81,8 +87,7 @@ def _begin_check(
         session.tested[locations] = Tested([session.input(item) for item in specs])
     check = Check(session.storage, test, fingerprint(code), session.tested[locations], by_unit)
     if check.has_passed:
-        session.checks[test] = (check, {})
-        return {"inputs": [], "has_passed": True}
+        return {"result": PASSED}
     files = _files_to_check(session, specs, check.unverified, code[0])
     raw = tuple(f"{item.location}/" for item in specs if item.is_raw)
     problems = {
@@ -95,8 +100,15 @@ def _begin_check(
             f"{path} cannot be used ({problem.error_type}: {problem.message}).{more} "
             "`dbt build` sets it aside."
         )
-    session.checks[test] = (check, files)
-    return {"inputs": list(files), "has_passed": False}
+    session.checks[test] = check
+    return {"lists": {name: _list_file(session, found) for name, found in files.items()}}
+
+
+def _list_file(session: Session, files: Sequence[str]) -> str:
+    """Write the names of files into one, so that SQL and its log can be short; return its path."""
+    path = session.scratch / f"{uuid.uuid4().hex}.json"
+    path.write_text(json.dumps(files))
+    return str(path)
 
 
 def _files_to_check(
@@ -135,13 +147,9 @@ def _refuse_damage(session: Session, spec: InputSpec) -> None:
             raise LakeError(f"{path} is damaged: {item.damage}. `dbt build` repairs it.")
 
 
-def _files(session: Session, *, test: str, input: str) -> Any:  # noqa: A002
-    return session.checks[test][1][input]
-
-
 def _pass_check(session: Session, *, test: str) -> Any:
     if not session.screening.problems:  # else it has not seen all
-        session.checks[test][0].passed()
+        session.checks[test].passed()
     return {}
 
 
@@ -178,7 +186,6 @@ def _end_run(session: Session) -> Any:
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "result_of": _result_of,
     "begin_check": _begin_check,
-    "files": _files,
     "pass_check": _pass_check,
     "unusable_segments": _unusable_segments,
     "begin_run": _begin_run,

@@ -37,7 +37,7 @@ class Session:
     """Model name -> the model and its plan, in the order of the run."""
     comparisons: dict[str, "Comparison"] = field(default_factory=dict)
     """Model name -> what computing it again showed; only when that was asked for."""
-    checks: dict[str, tuple[Check, dict[str, list[str]]]] = field(default_factory=dict)
+    checks: dict[str, Check] = field(default_factory=dict)
     tested: dict[tuple[str, ...], Tested] = field(default_factory=dict)
     """Locations of tables -> their units, for the tests that read just these."""
     pending: dict[str, dict[Key, Partition]] = field(default_factory=dict)
