@@ -3,8 +3,12 @@
     those that a test has met and the next build will move there.
 #}
 {% macro lake_quarantine() -%}
-    {%- set is_run = execute and flags.WHICH in ('build', 'test') -%}
-    {%- set segments = lake_call('unusable_segments') if is_run else [] -%}
+    {%- set segments = [] -%}
+    {%- if execute and flags.WHICH in ('build', 'test', 'show') -%}
+        {#- `dbt show` has not opened the database yet, and with it the plugin. -#}
+        {%- do run_query('select 1') -%}
+        {%- set segments = lake_call('unusable_segments') -%}
+    {%- endif -%}
     (
         select unnest(
             from_json(

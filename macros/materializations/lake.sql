@@ -13,8 +13,9 @@
             time_column='ts_event',                        whose range goes to meta.json
         )
 
-    Seven steps: describe the model, plan and build it (ticklake.lake.materialization), report,
-    replace the view where it is not as it should be, document it, commit.
+    Steps: describe the model, plan it, build it where there is something to do (both in
+    ticklake.lake.materialization), report, replace the view where it is not as it should be, document
+    it, commit.
 #}
 {% materialization lake, adapter='duckdb', supported_languages=['sql', 'python'] %}
 
@@ -24,8 +25,6 @@
     {%- set lookback = config.get('lookback') if config.get('lookback') is mapping else {} -%}
     {%- set columns = lake_input(model).columns if model.columns else {} -%}
     {%- set spec = {
-        'invocation': invocation_id,
-        'root': adapter.external_root(),
         'name': model.name,
         'language': model.language,
         'location': model.schema ~ '/' ~ model.alias,
@@ -63,6 +62,8 @@
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
+    {%- set result = lake_call('plan_model', spec) -%}
+    {%- if result is none -%}
     {% call statement('main', language='python') -%}
 from ticklake.lake import materialization
 
@@ -71,13 +72,14 @@ class dbtObj:
         pass
 
 def model(dbt, session):
-    materialization.run_model(session, {{ tojson(spec) | tojson }})
+    materialization.build_model(session, {{ tojson(model.name) }})
 
 def materialize(df, con):
     pass
     {%- endcall %}
-
     {%- set result = lake_call('result_of', {'model': model.name}) -%}
+    {%- endif -%}
+
     {%- do store_raw_result(
         'main', message=result.message, code='OK', rows_affected=result.rows
     ) -%}

@@ -7,7 +7,6 @@ these stands `candles`, by month.
 
 import dataclasses
 import hashlib
-import json
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,9 +17,8 @@ import pyarrow.parquet as pq
 
 from ticklake.lake import session as sessions
 from ticklake.lake.inputs import read_files
-from ticklake.lake.materialization import run_model
+from ticklake.lake.materialization import build_model, call
 from ticklake.lake.quarantine import put_back, things_set_aside
-from ticklake.lake.session import session_of
 from ticklake.lake.specs import InputSpec
 from ticklake.lake.storage import Storage
 
@@ -179,12 +177,12 @@ class Pipeline:
         """Build some tables as one run; return what each reports."""
         invocation = uuid.uuid4().hex
         try:
-            for name in names:
-                self._build(name, invocation, factor, full_refresh, selection)
-            session = session_of(invocation, self.root)
+            return {
+                name: self._build(name, invocation, factor, full_refresh, selection)
+                for name in names
+            }
         finally:
             sessions.close_session()
-        return session.results
 
     def hashes(self) -> dict[str, str]:
         """Return the SHA-256 of every `data.parquet`."""
@@ -206,7 +204,7 @@ class Pipeline:
     def _build(
         self, name: str, invocation: str, factor: int, full_refresh: bool,
         selection: Mapping[str, Any],
-    ) -> None:  # fmt: skip
+    ) -> dict[str, Any]:  # fmt: skip
         model = MODELS[name]
         sql = model["sql"].replace("$factor", str(factor))
         inputs = [
@@ -248,7 +246,19 @@ class Pipeline:
             "full_refresh": full_refresh,
             "is_dry_run": False,
         }
-        run_model(self.connection, json.dumps(specification))
-        result = session_of(invocation, self.root).results[name]
+        result = run_model(self.connection, specification)
         if "error" in result:
             raise AssertionError(result["error"])
+        return result
+
+
+def run_model(
+    connection: duckdb.DuckDBPyConnection, specification: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Plan and build a model as `macros/materializations/lake.sql` does; return what it is told."""
+    answer = call(connection, "plan_model", specification)
+    if answer is None:
+        build_model(connection, specification["name"])
+        place = {name: specification[name] for name in ("invocation", "root")}
+        answer = call(connection, "result_of", {**place, "model": specification["name"]})
+    return dict(answer)

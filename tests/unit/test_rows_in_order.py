@@ -1,6 +1,5 @@
 """Rows that come in order, of Python models above all: written as they come, and only then."""
 
-import json
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict
@@ -15,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.integration.pipeline import run_model
 from ticklake.lake import building, python_models
 from ticklake.lake.inputs import read_files
-from ticklake.lake.materialization import run_model
-from ticklake.lake.session import close_session, session_of
+from ticklake.lake.session import close_session
 from ticklake.lake.specs import InputSpec
 
 DAY = date(2024, 1, 2)
@@ -71,8 +70,7 @@ def run(root: Path, keeps_order: bool, language: str, returned: Any) -> dict[str
     try:
         with duckdb.connect() as connection, mock.patch.object(python_models, "loaded") as loaded:
             loaded.return_value = model, lambda load: None
-            run_model(connection, json.dumps(specification))
-        return session_of(invocation, str(root)).results["twice"]
+            return run_model(connection, specification)
     finally:
         close_session()
 

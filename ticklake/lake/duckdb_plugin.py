@@ -21,6 +21,7 @@ class Plugin(BasePlugin):
 
     def configure_connection(self, conn: Any) -> None:
         prepare(conn, self._storage)
+        self._database = conn
 
     def configure_cursor(self, cursor: Any) -> None:
         prepare_cursor(cursor)
@@ -33,4 +34,6 @@ class Plugin(BasePlugin):
         too, but each of many questions would take a cursor, a statement and their log.
         """
         question = target_config.config
-        question["answer"] = materialization.call(question["function"], question["arguments"])
+        question["answer"] = materialization.call(
+            self._database, question["function"], question["arguments"]
+        )

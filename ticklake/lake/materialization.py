@@ -1,13 +1,14 @@
 """The Python half of `macros/materializations/`: what dbt calls, and what Jinja asks for.
 
-dbt hands over a JSON specification; `run_model` builds a model in dbt's own DuckDB connection, and
-`call` answers Jinja's `lake_call(function, arguments)`.
+`call` answers Jinja's `lake_call(function, arguments)`. That plans a model; where something is left
+to do, `build_model` does it, in the connection that dbt has for the model and can interrupt.
 """
 
 import json
 import os
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -22,7 +23,7 @@ from ticklake.lake.paths import RAW, Key, partition_path
 from ticklake.lake.planning import TO_BE_BUILT, Plan, Selection, Unit, plan_table, units_of
 from ticklake.lake.quarantine import Problem, SetAside, things_set_aside
 from ticklake.lake.report import Report
-from ticklake.lake.session import Session, close_session, session_of
+from ticklake.lake.session import Session, close_session, latest_session, session_of
 from ticklake.lake.specs import InputSpec, ModelSpec
 from ticklake.lake.tables import LakeTable, Partition, RawTable, fingerprint
 
@@ -39,21 +40,21 @@ PASSED = table_from_rows([(0, False, False)], ("failures", "should_warn", "shoul
 """What dbt takes for the result of a test that passed."""
 
 
-def run_model(connection: duckdb.DuckDBPyConnection, specification: str) -> None:
-    """Plan and build one model. An error for people becomes its result, not a stack trace."""
-    spec = json.loads(specification)
-    session = session_of(spec["invocation"], spec["root"])
-    model = _model(spec)
+def build_model(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Build a model as it was planned. An error for people becomes its result, no stack trace."""
+    session = latest_session()
+    assert session is not None, "a model is planned first"
     try:
-        _run(connection, session, spec, model)
+        session.results[name] = _built(connection, session, session.planned.pop(name))
     except LakeError as error:
-        session.results[model.name] = {"error": str(error)}
+        session.results[name] = {"error": str(error)}
 
 
-def call(function: str, arguments: Mapping[str, Any]) -> Any:
+def call(database: duckdb.DuckDBPyConnection, function: str, arguments: Mapping[str, Any]) -> Any:
     """Answer one question of Jinja's: the name of a function below, and its arguments."""
     values = dict(arguments)
     session = session_of(values.pop("invocation"), values.pop("root"))
+    session.database = database
     try:
         return _FUNCTIONS[function](session, **values)
     except LakeError as error:
@@ -183,26 +184,13 @@ def _end_run(session: Session) -> Any:
     return {}
 
 
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "result_of": _result_of,
-    "begin_check": _begin_check,
-    "pass_check": _pass_check,
-    "unusable_segments": _unusable_segments,
-    "begin_run": _begin_run,
-    "end_run": _end_run,
-}
-
-
-def _run(
-    connection: duckdb.DuckDBPyConnection,
-    session: Session,
-    spec: Mapping[str, Any],
-    model: ModelSpec,
-) -> None:
+def _plan_model(session: Session, **spec: Any) -> Any:
+    """Plan a model. The answer is its result where there is nothing to do, else none."""
     is_plan_only = bool(os.environ.get(PLAN_ONLY))
+    model = _model(spec)
     config = {
         **spec["config"],
-        "seeds": [_seed_fingerprint(connection, name) for name in spec["seeds"]],
+        "seeds": [_seed_fingerprint(session, name) for name in spec["seeds"]],
         "input types": {item.name: dict(item.columns) for item in model.inputs},
     }
     code = code_fingerprint(spec["code"], config, spec["language"])
@@ -211,23 +199,14 @@ def _run(
     table = session.lake_table(model.location, model.partition_by)
     planner = _Planner(session, model, table, code, _selection(spec["selection"]))
     plan = planner.plan(full_refresh=spec["full_refresh"])
-    units = planner.units
     session.plans[model.name] = (model, plan)
     if os.environ.get(COMPARE_ONLY):
-        from ticklake.lake.comparing import compare
-
-        selection, compute = _selection(spec["selection"]), _compute(spec, model)
-        comparison = compare(
-            connection, model, table, plan, units, selection, compute, session.hold_lease
-        )
-        session.comparisons[model.name] = comparison
-        session.results[model.name] = {"message": str(comparison), "rows": 0, "is_plan": True}
-        return
+        session.planned[model.name] = _Planned(spec, planner, plan)
+        return None
     if is_plan_only:
         session.pending[model.location] = _pending(model, table.published, plan)
         message = f"{len(plan.dirty)} units to build, {len(plan.dropped)} partitions to drop"
-        session.results[model.name] = {"message": message, "rows": 0, "is_plan": True}
-        return
+        return {"message": message, "rows": 0, "is_plan": True}
     if spec["is_dry_run"]:  # dbt's --empty: everything but building
         plan = Plan(unchanged=len(table.published))
     else:
@@ -238,33 +217,69 @@ def _run(
     if plan.is_done:
         table.save_cache()
         report = Report(unchanged=plan.unchanged, stale_outside=plan.stale_outside)
-    else:
-        from ticklake.lake.building import build  # with pyarrow and the model: 0.4 s to import
+        return _result(planner, report) | {"view_comment": _view_comment(session, model)}
+    session.planned[model.name] = _Planned(spec, planner, plan)
+    return None
 
-        session.tested.clear()
-        compute, after_partition = _compute(spec, model), _after_partition(session)
-        report = build(connection, model, table, plan, compute, code, after_partition, raw=planner)
-    report.set_aside = planner.set_aside
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "plan_model": _plan_model,
+    "result_of": _result_of,
+    "begin_check": _begin_check,
+    "pass_check": _pass_check,
+    "unusable_segments": _unusable_segments,
+    "begin_run": _begin_run,
+    "end_run": _end_run,
+}
+
+
+def _built(
+    connection: duckdb.DuckDBPyConnection, session: Session, planned: "_Planned"
+) -> dict[str, Any]:
+    """Do what is planned; return what the materialization reports to Jinja."""
+    spec, planner, plan = planned.spec, planned.planner, planned.plan
+    model, table, code = planner.model, planner.table, planner.code
+    compute = _compute(spec, model)
+    if os.environ.get(COMPARE_ONLY):
+        from ticklake.lake.comparing import compare
+
+        selection = _selection(spec["selection"])
+        comparison = compare(
+            connection, model, table, plan, planner.units, selection, compute, session.hold_lease
+        )
+        session.comparisons[model.name] = comparison
+        return {"message": str(comparison), "rows": 0, "is_plan": True}
+    from ticklake.lake.building import build
+
+    session.tested.clear()
+    after_partition = _after_partition(session)
+    report = build(connection, model, table, plan, compute, code, after_partition, raw=planner)
     built = {unit.key for unit, _ in plan.dirty}
     session.release(unit for key, unit in planner.units.items() if key in built)
-    session.results[model.name] = {
+    # Types that no contract fixes follow the inputs: the view has to be made again.
+    return _result(planner, report) | {"view_comment": None}
+
+
+def _result(planner: "_Planner", report: Report) -> dict[str, Any]:
+    report.set_aside = planner.set_aside
+    published = planner.table.published.values()
+    return {
         "message": str(report),
         "rows": report.rows,
         "is_plan": False,
-        "has_partitions": any(item.damage is None for item in table.published.values()),
-        "code": code,
-        # Types that no contract fixes follow the inputs: what was built may have others now.
-        "view_comment": None if built or plan.dropped else _view_comment(connection, model),
+        "has_partitions": any(item.damage is None for item in published),
+        "code": planner.code,
     }
 
 
-def _view_comment(connection: duckdb.DuckDBPyConnection, model: ModelSpec) -> str | None:
+def _view_comment(session: Session, model: ModelSpec) -> str | None:
     """Return the comment on a table's view; None where there is none."""
-    found = connection.execute(
-        """select comment from duckdb_views()
-        where database_name = current_database() and schema_name = ? and view_name = ?""",
-        model.location.split("/"),
-    ).fetchone()
+    with session.database.cursor() as cursor:
+        found = cursor.execute(
+            """select comment from duckdb_views()
+            where database_name = current_database() and schema_name = ? and view_name = ?""",
+            model.location.split("/"),
+        ).fetchone()
     return found[0] if found else None
 
 
@@ -279,22 +294,22 @@ class _Planner:
         code: str,
         selection: Selection,
     ) -> None:
-        self._session, self._model, self._table = session, model, table
-        self._code, self._selection = code, selection
+        self.model, self.table, self.code = model, table, code
+        self._session, self._selection = session, selection
         self.units: Mapping[Key, Unit] = {}
         self.set_aside = 0
 
     def plan(self, *, full_refresh: bool) -> Plan:
         """Compare what should be with what is."""
-        model, table = self._model, self._table
+        model, table = self.model, self.table
         inputs = [self._session.input(item) for item in model.inputs]
-        self.units = units_of(inputs, model.unit_by, self._code, model.closed_by, model.units_from)
+        self.units = units_of(inputs, model.unit_by, self.code, model.closed_by, model.units_from)
         return plan_table(
             self.units,
             table.published,
             partition_by=model.partition_by,
             unit_by=model.unit_by,
-            code=self._code,
+            code=self.code,
             empty_units=table.empty_units,
             selection=self._selection,
             full_refresh=full_refresh,
@@ -304,14 +319,14 @@ class _Planner:
         """Set aside what the units to build cannot be built from, and plan without it."""
         while True:
             dirty = [unit for unit, _ in plan.dirty]
-            problems = self._session.screening.footers(self._model.inputs, dirty)
+            problems = self._session.screening.footers(self.model.inputs, dirty)
             if not problems:
                 return plan
             self._set_aside(problems)
             plan = self.plan(full_refresh=full_refresh)
 
     def unreadable(self, unit: Unit) -> Mapping[str, Problem]:
-        return self._session.screening.pages(self._model.inputs, unit)
+        return self._session.screening.pages(self.model.inputs, unit)
 
     def plan_without(self, problems: Mapping[str, Problem], units: Collection[Key]) -> Plan:
         self._set_aside(problems)
@@ -322,6 +337,15 @@ class _Planner:
         self._session.hold_lease()
         self._session.set_aside(problems)
         self.set_aside += len(problems)
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A model that is planned and not built yet."""
+
+    spec: Mapping[str, Any]
+    planner: _Planner
+    plan: Plan
 
 
 def _pending(model: ModelSpec, published: Mapping[Key, Any], plan: Plan) -> dict[Key, Partition]:
@@ -354,17 +378,19 @@ def _compute(spec: Mapping[str, Any], model: ModelSpec) -> "Compute":
     return lambda connection, units, files: spec["compiled_code"]
 
 
-def _seed_fingerprint(connection: duckdb.DuckDBPyConnection, relation: str) -> str:
+def _seed_fingerprint(session: Session, relation: str) -> str:
     """Return the fingerprint of a seed as it is in DuckDB now: that is what the model reads."""
-    try:
-        columns = connection.execute(f"describe {relation}").fetchall()
-    except duckdb.CatalogException:
-        raise LakeError(
-            f"The seed {relation} is not loaded. Run `dbt seed`, or `dbt build`, which loads it."
-        ) from None
-    content = connection.execute(
-        f"select count(*), cast(sum(hash(seed)) as varchar) from {relation} as seed"
-    ).fetchone()
+    with session.database.cursor() as cursor:
+        try:
+            columns = cursor.execute(f"describe {relation}").fetchall()
+        except duckdb.CatalogException:
+            raise LakeError(
+                f"The seed {relation} is not loaded. Run `dbt seed`, or `dbt build`, which loads "
+                "it."
+            ) from None
+        content = cursor.execute(
+            f"select count(*), cast(sum(hash(seed)) as varchar) from {relation} as seed"
+        ).fetchone()
     return fingerprint([relation, [column[:2] for column in columns], content])
 
 

@@ -31,8 +31,12 @@ class Session:
     """State shared by the models and tests of one invocation."""
 
     storage: Storage
+    database: duckdb.DuckDBPyConnection = field(init=False)
+    """The connection to dbt's database that all of dbt's are cursors of."""
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Model name -> what its materialization reports to Jinja."""
+    """Model name -> what its materialization reports to Jinja, where it was built."""
+    planned: dict[str, Any] = field(default_factory=dict)
+    """Model name -> what is left to do after it was planned."""
     plans: dict[str, tuple[ModelSpec, Plan]] = field(default_factory=dict)
     """Model name -> the model and its plan, in the order of the run."""
     comparisons: dict[str, "Comparison"] = field(default_factory=dict)
