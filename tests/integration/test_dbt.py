@@ -123,6 +123,7 @@ def test_a_plan_says_what_and_why_and_does_nothing(local: Project) -> None:
     assert "build exchange=x/symbol=A/date=2025-01-01  (code changed)" in plan
     local.pipeline.remove("x", "2025-01-01", "a")
     assert "drop  exchange=x/symbol=A/date=2025-01-01  (its inputs are gone)" in local.plan()
+    assert "No lake model was selected." in local.plan("--select", "nothing")
 
 
 def test_vars_narrow_a_build_to_days_exchanges_and_symbols(local: Project) -> None:
@@ -396,6 +397,9 @@ def test_a_damaged_input_stops_what_reads_it_and_drops_nothing(local: Project) -
     path = next(path for path in sorted(expected) if "/ticks/" in path)
     local.lake.storage.delete(path.replace("data.parquet", "meta.json"))
     local.pipeline.land("x", "2025-01-01", "b", [(1, "A", 7)])
+    plan = local.plan("--select", "steps")
+    assert "compacted/steps: 0 to build, 0 to drop" in plan
+    assert "is damaged (meta.json is missing); build that table first" in plan
     output = local.dbt("run", "--select", "steps", expect=1)
     assert "is damaged (meta.json is missing); build that table first" in output
     assert local.pipeline.hashes() == expected

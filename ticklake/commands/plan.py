@@ -32,7 +32,10 @@ def plan(show_all: bool, dbt_arguments: tuple[str, ...]) -> None:
     seeds = ["--select", "resource_type:seed"] if selects else []
     run_models_only(PLAN_ONLY, [*dbt_arguments, *seeds])
     session = latest_session()
-    for model, planned in session.plans.values() if session else ():
+    plans = list(session.plans.values()) if session else []
+    if not plans:
+        click.echo("No lake model was selected.", err=True)
+    for model, planned in plans:
         click.echo(_headline(model, planned))
         lines = list(_lines(model, planned))
         for line in lines if show_all else lines[:SHOWN]:
@@ -42,15 +45,18 @@ def plan(show_all: bool, dbt_arguments: tuple[str, ...]) -> None:
 
 
 def _headline(model: "ModelSpec", planned: "Plan") -> str:
+    blocked = f", {len(planned.blocked)} to wait" if planned.blocked else ""
     outside = f", {planned.stale_outside} stale outside the selection"
     return (
         f"{model.location}: {len(planned.dirty)} to build, {len(planned.dropped)} to drop, "
-        f"{planned.unchanged} unchanged{outside if planned.stale_outside else ''}"
+        f"{planned.unchanged} unchanged{blocked}{outside if planned.stale_outside else ''}"
     )
 
 
 def _lines(model: "ModelSpec", planned: "Plan") -> Iterator[str]:
     for unit, reason in planned.dirty:
         yield f"build {partition_path(model.unit_by, unit.key)}  ({reason})"
+    for unit, why in planned.blocked:
+        yield f"wait  {partition_path(model.unit_by, unit.key)}  ({why}; build that table first)"
     for key in planned.dropped:
         yield f"drop  {partition_path(model.partition_by, key)}  (its inputs are gone)"
