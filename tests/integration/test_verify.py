@@ -186,6 +186,12 @@ def test_options_choose_what_is_read(pipeline: Pipeline) -> None:
     assert "Verified 1 partition," in result.output
 
 
+def test_days_in_the_wrong_order_verify_nothing_and_say_so(pipeline: Pipeline) -> None:
+    result = verify("--from", "2025-01-02", "--to", "2025-01-01")
+    assert result.exit_code == 2
+    assert "is before --from" in result.output
+
+
 def test_an_unknown_table_is_an_error_that_names_those_there_are(pipeline: Pipeline) -> None:
     result = verify("--table", "stops")
     assert result.exit_code == 1

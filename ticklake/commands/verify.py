@@ -49,6 +49,8 @@ def verify(
     from ticklake.lake.planning import Selection
     from ticklake.lake.storage import open_storage
 
+    if start and end and end < start:
+        raise click.BadParameter("is before --from.", param_hint="--to")
     storage = open_storage(lake_root())
     selection = Selection(
         start=start.isoformat() if start else None,
