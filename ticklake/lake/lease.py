@@ -40,6 +40,7 @@ class Lease:
         }
         self._path: str | None = None
         self._stop = threading.Event()
+        self._writing = threading.Lock()
         self.lost: str | None = None
 
     def acquire(self) -> None:
@@ -68,7 +69,7 @@ class Lease:
         if self._path is None:
             return
         self._stop.set()
-        with suppress(LakeError):
+        with self._writing, suppress(LakeError):  # a renewal on its way would take it again
             self._storage.write(self._path, self._content(released=True))
         self._path = None
 
@@ -89,7 +90,9 @@ class Lease:
                         "stops. What it has published is kept; run it again when the other is done."
                     )
                     return
-                self._storage.write(path, self._content())
+                with self._writing:
+                    if not self._stop.is_set():
+                        self._storage.write(path, self._content())
             except LakeError:
                 continue  # tried again at the next beat, long before it expires
 
