@@ -137,6 +137,13 @@ def test_says_which_exchanges_it_knows(lake: Lake, land: Land, capture: Path) ->
     assert "binance, binance-delivery, binance-futures" in result.output
 
 
+def test_a_signed_url_is_refused_and_not_printed(lake: Lake, land: Land) -> None:
+    result = land("https://example.com/btcusdt.jsonl.gz?X-Amz-Signature=secret")
+    assert result.exit_code == 2
+    assert "A URL with a query cannot be landed" in result.output
+    assert "secret" not in result.output
+
+
 def test_a_file_that_is_not_there_is_told_before_anything_lands(
     lake: Lake, land: Land, capture: Path
 ) -> None:

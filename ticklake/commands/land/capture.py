@@ -1,6 +1,7 @@
 """`ticklake land capture`: WebSocket captures, with the order book rebuilt."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -14,7 +15,12 @@ class Capture(click.Path):
     name = "capture"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return value if "://" in value else super().convert(value, param, ctx)
+        if "://" not in value:
+            return super().convert(value, param, ctx)
+        if value.startswith("http") and urlsplit(value).query:
+            # Perhaps a signature: it would be printed, and kept in names.
+            self.fail("A URL with a query cannot be landed: download it first.", param, ctx)
+        return value
 
 
 @click.command()
