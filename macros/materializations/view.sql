@@ -19,14 +19,14 @@
         {%- do drop_relation_if_exists(existing_relation) -%}
     {%- endif -%}
 
-    {#- The comments of lake tables tell what their columns are; without a contract, only their data. -#}
+    {#- The comments of lake tables tell what their columns are; where none are declared, only their data. -#}
     {%- set comments = lake_view_comments() -%}
     {%- set made_from = [model.columns, config.persist_column_docs()] -%}
     {%- for name in model.depends_on.nodes -%}
         {%- set node = graph.nodes.get(name) or graph.sources.get(name) -%}
         {%- do made_from.append(comments.get(node.schema ~ '.' ~ (node.alias or node.identifier))) -%}
     {%- endfor -%}
-    {%- for name in behind if name in graph.nodes and not graph.nodes[name].config.contract.enforced -%}
+    {%- for name in behind if name in graph.nodes and not graph.nodes[name].columns -%}
         {%- do made_from.append(invocation_id) -%}
     {%- endfor -%}
     {%- set comment = comments.get(this.schema ~ '.' ~ this.identifier) -%}

@@ -128,7 +128,7 @@ def test_a_plan_says_what_and_why_and_does_nothing(local: Project) -> None:
 
 def test_vars_narrow_a_build_to_days_exchanges_and_symbols(local: Project) -> None:
     local.pipeline.land("y", "2025-01-01", "a", [(1, "A", 1)])
-    local.dbt("build", "--vars", "{from: 2025-01-01, to: 2025-01-01, exchanges: [x], symbols: [A]}")
+    local.dbt("build", "--vars", "{from: 2025-01-01, to: 20250101, exchanges: [x], symbols: [A]}")
     built = local.pipeline.hashes()
     assert built
     assert all("exchange=x" in path and "date=2025-01-01" in path for path in built)
@@ -143,6 +143,17 @@ def test_vars_narrow_a_build_to_days_exchanges_and_symbols(local: Project) -> No
     assert built.items() - whole.items() == {
         item for item in built.items() if "/totals/" in item[0]
     }  # a later day closes the one that was built alone
+
+
+@pytest.mark.parametrize(
+    ("days", "message"),
+    [
+        ("{from: 2025-01-02, to: 2025-01-01}", "The var `to` is 2025-01-01, before `from`"),
+        ("{from: soon}", "The var `from` is soon, which is no day like 2025-08-01"),
+    ],
+)
+def test_vars_that_are_no_days_are_an_error(local: Project, days: str, message: str) -> None:
+    assert message in local.dbt("run", "--vars", days, expect=1)
 
 
 def test_changed_code_rebuilds_what_it_makes(local: Project) -> None:

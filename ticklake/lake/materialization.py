@@ -9,6 +9,7 @@ import os
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -438,12 +439,27 @@ def _selection(values: Mapping[str, Any]) -> Selection:
             return None
         return frozenset(map(str, [value] if isinstance(value, str) else value))
 
+    start, end = _day("from", values["from"]), _day("to", values["to"])
+    if start is not None and end is not None and end < start:
+        raise LakeError(
+            f"The var `to` is {end}, before `from`, which is {start}: nothing is between."
+        )
     return Selection(
-        start=None if values["from"] is None else str(values["from"]),
-        end=None if values["to"] is None else str(values["to"]),
+        start=start,
+        end=end,
         exchanges=names(values["exchanges"]),
         symbols=names(values["symbols"]),
     )
+
+
+def _day(name: str, value: Any) -> str | None:
+    """Return a day, written as YYYYMMDD or YYYY-MM-DD, as partitions have it."""
+    if value is None:
+        return None
+    try:
+        return date.fromisoformat(str(value)).isoformat()
+    except ValueError:
+        raise LakeError(f"The var `{name}` is {value}, which is no day like 2025-08-01.") from None
 
 
 def _after_partition(session: Session) -> Callable[[], None]:
