@@ -104,12 +104,14 @@ features as (
             ) as imbalance_l{{ level }},
         {% endfor -%}
         {% for size in var('sweep_sizes') -%}
-            {{ sweep_price('ask', size, levels) }} as sweep_px_buy_{{ size }},
-            {{ sweep_price('bid', size, levels) }} as sweep_px_sell_{{ size }},
+            {%- set named = size | string | replace('.', '_') -%}
+            {{ sweep_price('ask', size, levels) }} as sweep_px_buy_{{ named }},
+            {{ sweep_price('bid', size, levels) }} as sweep_px_sell_{{ named }},
         {% endfor -%}
         {% for side in ('bid', 'ask') -%}
             {% for bps in var('depth_bps') -%}
-                {{ depth_within(side, bps, levels) }} as {{ side }}_depth_{{ bps }}bps,
+                {%- set named = bps | string | replace('.', '_') -%}
+                {{ depth_within(side, bps, levels) }} as {{ side }}_depth_{{ named }}bps,
             {% endfor -%}
             {{ book_slope(side, slope_levels) }} as {{ side }}_slope,
             {{ book_slope_ols(side, slope_levels) }} as {{ side }}_slope_ols,
