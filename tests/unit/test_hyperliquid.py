@@ -57,6 +57,11 @@ def block(*events: Any, number: int = 7, **other: Any) -> bytes:
     return compact(envelope | other).encode() + b"\n"
 
 
+def spaced(text: bytes) -> bytes:
+    """Return lines as Python's json writes them."""
+    return b"".join(json.dumps(json.loads(line)).encode() + b"\n" for line in text.splitlines())
+
+
 def fill(**changes: Any) -> list[Any]:
     return [USER, {**FILL, **changes}]
 
@@ -147,6 +152,15 @@ def test_the_fast_way_reads_sample_blocks() -> None:
     assert table is not None
     assert table.num_rows == len(events)
     assert table.equals(exact(text).table)
+
+
+def test_the_fast_way_reads_lines_that_a_recorder_wrote_with_spaces() -> None:
+    text = block(fill(dir="Long > Short", coin="a: b, c"), fill(crossed=True)) + block()
+    table = fast(spaced(text))
+    assert table is not None
+    assert table.equals(exact(text).table)
+    number = str(FILL["oid"]).encode()
+    assert fast(spaced(text).replace(number, number[:3] + b" " + number[3:])) is None
 
 
 def test_a_block_over_two_lines_counts_its_events_on() -> None:
@@ -409,6 +423,8 @@ def test_the_fast_way_never_disagrees_on_damaged_text(data: st.DataObject) -> No
         text = b"".join(compact(fill(tid=tid)).encode() + b"\n" for tid in range(3))
     else:
         text = block(fill(), fill(builder=USER, builderFee="0.1")) + block() + block(fill())
+    if data.draw(st.booleans()):
+        text = spaced(text)
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(0, len(text) - 1))
         length = data.draw(st.integers(0, 3))
