@@ -7,7 +7,7 @@ import hashlib
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from ticklake.lake.days import own_batches, own_day
 from ticklake.lake.storage import LocalStorage
 from ticklake.lake.writing import ROW_GROUP, write_in_order
 from ticklake.microstructure.book import columns_of, level_columns
-from ticklake.microstructure.order_flow import LEVELS, Levels, order_flow
+from ticklake.microstructure.level_flows import Levels
+from ticklake.microstructure.order_flow import LEVELS, order_flow
 from ticklake.microstructure.trade_features import READ, Settings, trade_features
 
 SQL = "target/compiled/ticklake/models/featured/book_features.sql"
@@ -40,8 +41,8 @@ def main(root: Path) -> None:
     deeper = timed("order_flow: reading the levels behind", lambda: levels_behind(book))
     prints = timed("trade_flow: reading trades", lambda: own_day(trades, READ))
 
-    def read(names: list[str]) -> list[pa.RecordBatch]:
-        return deeper[int(names[0].rpartition("_")[2])].to_batches()
+    def read(names: Sequence[str]) -> list[pa.RecordBatch]:
+        return deeper.select(names).to_batches()
 
     def flow() -> None:
         deque(order_flow(best, None, levels=Levels(LEVELS, read)), 0)
@@ -76,10 +77,10 @@ def relation(
     return connection.sql(f"from read_parquet('{file}', hive_types = {{'date': date}})")
 
 
-def levels_behind(book: duckdb.DuckDBPyRelation) -> dict[int, pa.Table]:
-    """Read the levels behind the best, one at a time as the model does."""
-    numbers = range(2, LEVELS + 1)
-    return {level: own_batches(book, level_columns(level)).read_all() for level in numbers}
+def levels_behind(book: duckdb.DuckDBPyRelation) -> pa.Table:
+    """Read the levels behind the best."""
+    names = [name for level in range(2, LEVELS + 1) for name in level_columns(level)]
+    return own_batches(book, names).read_all()
 
 
 def encode(table: pa.Table, file: Path) -> None:

@@ -4,7 +4,8 @@ from functools import partial
 
 from ticklake.lake.days import end_of_day_before, own_batches, own_day
 from ticklake.microstructure.book import columns_of
-from ticklake.microstructure.order_flow import Levels, Settings, order_flow
+from ticklake.microstructure.level_flows import Levels
+from ticklake.microstructure.order_flow import Settings, order_flow
 
 
 def model(dbt, session):

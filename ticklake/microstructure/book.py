@@ -1,8 +1,6 @@
 """Rows of a compacted order book as arrays, behind the warm-up of the day before."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -62,19 +60,6 @@ class Book:
     def spread(self) -> Floats:
         """Ask minus bid, 0 where locked, NaN on rows that are not valid."""
         return np.where(self.is_valid, self.best.ask_price - self.best.bid_price, np.nan)
-
-    def level(self, number: int, day: Iterable[pa.RecordBatch], into: Floats) -> Level:
-        """Return a level (1 is the best) of these rows; `day` has its columns, as stored.
-
-        The columns are put `into` an array of four by the number of rows.
-        """
-        names, place = level_columns(number), 0
-        head = self.head.select(names).to_batches() if self.head else []
-        for batch in chain(head, day):
-            for values, name in zip(into, names, strict=True):
-                values[place : place + len(batch)] = floats(batch[name])
-            place += len(batch)
-        return Level(*into) if self.order is None else Level(*into[:, self.order])
 
 
 def columns_of(levels: int) -> list[str]:

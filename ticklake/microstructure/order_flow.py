@@ -1,6 +1,6 @@
 """Order flow, returns, volatility and spread regime of each row of a book."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from ticklake.microstructure import flow, regime, returns
 from ticklake.microstructure import windows as rolling
-from ticklake.microstructure.book import KEYS, Book, Flags, level_columns, read_day, to_arrow
+from ticklake.microstructure.book import KEYS, Book, Flags, read_day, to_arrow
 from ticklake.microstructure.feature_rows import BATCH_ROWS, Column, feature_rows
+from ticklake.microstructure.level_flows import LevelFlows, Levels, levels_of
 from ticklake.microstructure.windows import Floats, Ints
 
 SECOND_US: Final = 1_000_000
@@ -52,20 +53,6 @@ class Settings:
 
 
 DEFAULTS: Final = Settings()
-
-
-@dataclass(frozen=True, slots=True)
-class Levels:
-    """How many levels the rows of a day have, and what reads columns of those rows, as stored."""
-
-    count: int
-    read: Callable[[Sequence[str]], Iterable[pa.RecordBatch]]
-
-
-def levels_of(rows: pa.Table) -> Levels:
-    """Return the levels of a table that holds all of them."""
-    count = sum(name.startswith("bid_price_") for name in rows.column_names)
-    return Levels(count, lambda names: rows.select(names).to_batches())
 
 
 def schema(levels: int = LEVELS, settings: Settings = DEFAULTS) -> pa.Schema:
@@ -124,16 +111,17 @@ def order_flow(
     fields = schema(levels.count, settings)
     book, positions = read_day(rows, head, settings.warmup_s * SECOND_US)
     changes = _changes(book, settings)
+    alpha = settings.level_alpha
+    flows = LevelFlows(book, changes.ofi, changes.previous, levels, alpha)
     with ThreadPoolExecutor(threads) as pool:
         steps = [pool.submit(step) for step in _steps(book, changes, settings)]
-        known = _by_level(book, changes, levels, settings)
-        for step in steps:
-            known |= step.result()
+        known = {name: values for step in steps for name, values in step.result().items()}
 
     def rolled(run: slice) -> dict[str, Column]:
-        columns: dict[str, Column] = {}
+        columns: dict[str, Column] = {f"mlofi_l{n}": e for n, e in enumerate(flows.of(run), 1)}
+        columns |= {"mlofi_decay": flows.decayed[run]} | _regression(book, changes, run, settings)
         for horizon in settings.horizons_s:
-            columns |= _rolled(book, changes, known["mlofi_decay"], run, horizon, settings)
+            columns |= _rolled(book, changes, flows.decayed, run, horizon, settings)
         return columns
 
     batches = feature_rows(fields, rows, positions, known, rolled, _arrow, batch_rows)
@@ -162,24 +150,8 @@ def _changes(book: Book, settings: Settings) -> _Changes:
     return _Changes(previous, is_gap, ofi, mid, dmid, log_return, log_return**2, book.spread / mid)
 
 
-def _by_level(
-    book: Book, changes: _Changes, levels: Levels, settings: Settings
-) -> dict[str, Column]:
-    """Return the flow of each level; of those behind the best, one is in memory at a time."""
-    flows, into = [changes.ofi], np.empty((4, len(book.ts_us)))
-    for number in range(2, levels.count + 1):
-        level = book.level(number, levels.read(level_columns(number)), into)
-        flows.append(flow.level_flow(level, changes.previous))
-    return {
-        "ofi": changes.ofi,
-        **{f"mlofi_l{number}": e for number, e in enumerate(flows, 1)},
-        "mlofi_decay": flow.across_levels(flows, settings.level_alpha),
-    }
-
-
 def _steps(book: Book, changes: _Changes, settings: Settings) -> Iterator[Step]:
     """Yield what can be computed side by side, the longest first."""
-    yield lambda: _regression(book, changes, settings)
     yield lambda: _percentile(book, changes, settings)
     yield lambda: _row_by_row(book, changes, settings)
 
@@ -190,11 +162,11 @@ def _percentile(book: Book, changes: _Changes, settings: Settings) -> dict[str, 
     return {"spread_percentile": share, "spread_regime_pct": regime.regimes_by_rank(share)}
 
 
-def _regression(book: Book, changes: _Changes, settings: Settings) -> dict[str, Column]:
-    windows = rolling.row_windows(book.ts_us, settings.regression_s * SECOND_US)
+def _regression(book: Book, changes: _Changes, run: slice, settings: Settings) -> dict[str, Column]:
+    windows = rolling.row_windows(book.ts_us, settings.regression_s * SECOND_US, run)
     fit = rolling.rolling_ols(changes.dmid, changes.ofi, windows)
     fitted = {"ofi_beta": fit.slope, "ofi_beta_r2": fit.r2}
-    return {name: np.where(book.is_valid, values, np.nan) for name, values in fitted.items()}
+    return {name: np.where(book.is_valid[run], values, np.nan) for name, values in fitted.items()}
 
 
 def _row_by_row(book: Book, changes: _Changes, settings: Settings) -> dict[str, Column]:
@@ -206,6 +178,7 @@ def _row_by_row(book: Book, changes: _Changes, settings: Settings) -> dict[str, 
         "ts": ts,
         "dt_us": since_last,
         "is_gap": changes.is_gap,
+        "ofi": changes.ofi,
         "dmid": changes.dmid,
         "log_return": changes.log_return,
         "spread_regime": codes,
