@@ -23,3 +23,10 @@ class Day(click.ParamType[date]):
 
 
 DAY = Day()
+
+
+def refuse_backwards(start: date, end: date, options: tuple[str, str]) -> None:
+    """Raise BadParameter where the end is before the start; `options` name the two."""
+    first, last = options
+    if end < start:
+        raise click.BadParameter(f"is before {first}.", param_hint=last)

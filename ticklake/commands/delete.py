@@ -5,7 +5,7 @@ from datetime import date
 
 import click
 
-from ticklake.commands.dates import DAY
+from ticklake.commands.dates import DAY, refuse_backwards
 from ticklake.commands.sql import lake_root
 
 SHOWN = 20
@@ -33,8 +33,7 @@ def delete(
     from ticklake.lake.planning import Selection
     from ticklake.lake.storage import open_storage
 
-    if end < start:
-        raise click.BadParameter("is before --from.", param_hint="--to")
+    refuse_backwards(start, end, ("--from", "--to"))
     storage = open_storage(lake_root())
     selection = Selection(
         start=start.isoformat(),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ticklake.commands.dates import DAY
+from ticklake.commands.dates import DAY, refuse_backwards
 from ticklake.commands.dbt import run_models_only
 from ticklake.commands.sql import lake_root
 from ticklake.lake.errors import LakeError
@@ -49,8 +49,8 @@ def verify(
     from ticklake.lake.planning import Selection
     from ticklake.lake.storage import open_storage
 
-    if start and end and end < start:
-        raise click.BadParameter("is before --from.", param_hint="--to")
+    if start and end:
+        refuse_backwards(start, end, ("--from", "--to"))
     storage = open_storage(lake_root())
     selection = Selection(
         start=start.isoformat() if start else None,

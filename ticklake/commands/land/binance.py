@@ -14,7 +14,7 @@ from loaders.binance.archive import (
     WITH_INTERVAL,
     Series,
 )
-from ticklake.commands.dates import DAY
+from ticklake.commands.dates import DAY, refuse_backwards
 from ticklake.commands.land.run import landing_options, names, run
 from ticklake.commands.sql import lake_root
 
@@ -89,6 +89,5 @@ def _days(start: date | None, end: date | None, latest: bool) -> tuple[date, dat
         raise click.UsageError("--latest goes without --start and --end.")
     if start is None or end is None:
         raise click.UsageError("Give both --start and --end, or neither for the newest month.")
-    if end < start:
-        raise click.BadParameter("is before --start.", param_hint="--end")
+    refuse_backwards(start, end, ("--start", "--end"))
     return start, end

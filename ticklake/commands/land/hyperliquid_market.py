@@ -4,7 +4,7 @@ from datetime import date
 
 import click
 
-from ticklake.commands.dates import DAY
+from ticklake.commands.dates import DAY, refuse_backwards
 from ticklake.commands.land.run import landing_options, names, run
 from ticklake.commands.sql import lake_root
 
@@ -44,7 +44,6 @@ def hyperliquid_market(
     """
     from loaders.hyperliquid.market import market_between
 
-    if end < start:
-        raise click.BadParameter("is before --start.", param_hint="--end")
+    refuse_backwards(start, end, ("--start", "--end"))
     wanted = names(coins, "--coins")
     run(market_between(lake_root(), source, channel, start, end, wanted, workers, force))

@@ -4,7 +4,7 @@ from datetime import date
 
 import click
 
-from ticklake.commands.dates import DAY
+from ticklake.commands.dates import DAY, refuse_backwards
 from ticklake.commands.land.run import landing_options, names, run
 from ticklake.commands.sql import lake_root
 
@@ -66,8 +66,7 @@ def tardis(
             raise click.UsageError(
                 "A download needs --exchange, --data-types, --symbols, --from and --to."
             )
-        if end < start:
-            raise click.BadParameter("is before --from.", param_hint="--to")
+        refuse_backwards(start, end, ("--from", "--to"))
         from loaders.tardis.download import data_sets, download
 
         sets = data_sets(exchange, types, wanted, start, end)
