@@ -57,6 +57,6 @@ def _lines(model: "ModelSpec", planned: "Plan") -> Iterator[str]:
     for unit, reason in planned.dirty:
         yield f"build {partition_path(model.unit_by, unit.key)}  ({reason})"
     for unit, why in planned.blocked:
-        yield f"wait  {partition_path(model.unit_by, unit.key)}  ({why}; build that table first)"
+        yield f"wait  {partition_path(model.unit_by, unit.key)}  ({why})"
     for key in planned.dropped:
         yield f"drop  {partition_path(model.partition_by, key)}  (its inputs are gone)"

@@ -89,8 +89,7 @@ def build(
     """
     report = Report(unchanged=plan.unchanged, stale_outside=plan.stale_outside)
     report.failures += [
-        f"{partition_path(model.unit_by, unit.key)}: {why}; build that table first"
-        for unit, why in plan.blocked
+        f"{partition_path(model.unit_by, unit.key)}: {why}" for unit, why in plan.blocked
     ]
     drop(table, plan.dropped)
     report.dropped += len(plan.dropped)

@@ -97,7 +97,7 @@ class Plan:
     dropped: list[Key] = field(default_factory=list)
     """Partitions whose inputs are gone."""
     blocked: list[tuple[Unit, str]] = field(default_factory=list)
-    """Units that cannot be built before an input is mended, each with that input."""
+    """Units that cannot be built before an input is mended, each with what to do."""
     unchanged: int = 0
     """Partitions that are up to date."""
     stale_outside: int = 0
@@ -180,7 +180,7 @@ def plan_table(
             plan.stale_outside += reason is not None
             plan.unchanged += len(existing)
         elif reason and unit.damaged_input:
-            plan.blocked.append((unit, unit.damaged_input))
+            plan.blocked.append((unit, f"{unit.damaged_input}; build that table first"))
         elif full_refresh or reason:
             plan.dirty.append((unit, "full refresh" if full_refresh else str(reason)))
         else:
