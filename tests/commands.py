@@ -46,6 +46,15 @@ def run(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Finished:
         return Finished(code, output.read_text())
 
 
+def places(folder: Path) -> dict[str, str]:
+    """Return the environment in which dbt keeps what it writes beside the lake in a folder."""
+    return {
+        "TICKLAKE_DB": str(folder / "test.duckdb"),
+        "DBT_TARGET_PATH": str(folder / "target"),
+        "DBT_LOG_PATH": str(folder / "logs"),
+    }
+
+
 @cache
 def _forks() -> subprocess.Popen[str]:
     """Return the process that forks. It ends when this one does, and its input with it."""

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from loaders.channels import CHANNELS
-from tests.commands import Finished, run
+from tests.commands import Finished, places, run
 from tests.conftest import Lake
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -203,13 +203,8 @@ def _level(rng: random.Random) -> Row:
 
 
 def _dbt(lake: Lake, folder: Path, *arguments: str) -> Finished:
-    places = {
-        "TICKLAKE_DB": str(folder / "test.duckdb"),
-        "DBT_TARGET_PATH": str(folder / "target"),
-        "DBT_LOG_PATH": str(folder / "logs"),
-    }
     command = ["dbt", "--no-use-colors", *arguments]
-    return run(command, REPOSITORY, {**os.environ, **lake.env, **places})
+    return run(command, REPOSITORY, {**os.environ, **lake.env, **places(folder)})
 
 
 def _land(

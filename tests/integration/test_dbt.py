@@ -34,12 +34,7 @@ class Project:
         return self.run(["ticklake", "plan", *arguments], 0, {})
 
     def run(self, command: Sequence[str], expect: int, env: dict[str, str]) -> str:
-        places = {
-            "DBT_PROFILES_DIR": str(REPOSITORY),
-            "DBT_TARGET_PATH": str(self.folder / "target"),
-            "DBT_LOG_PATH": str(self.folder / "logs"),
-            "TICKLAKE_DB": str(self.folder / "test.duckdb"),
-        }
+        places = {"DBT_PROFILES_DIR": str(REPOSITORY), **commands.places(self.folder)}
         known = {**os.environ, **self.lake.env, **places, **self.env, **env}
         finished = commands.run(command, self.models, known)
         assert finished.returncode == expect, finished.output

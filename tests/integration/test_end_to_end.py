@@ -46,15 +46,13 @@ class Operator:
 
     def __init__(self, root: str, env: dict[str, str], folder: Path) -> None:
         self.root, self.folder = root, folder
-        self.database = folder / "test.duckdb"
         self.env = {
             **os.environ,
             **env,
             "LAKE_ROOT": root,
-            "TICKLAKE_DB": str(self.database),
-            "DBT_TARGET_PATH": str(folder / "target"),
-            "DBT_LOG_PATH": str(folder / "logs"),
+            **commands.places(folder),
         }
+        self.database = Path(self.env["TICKLAKE_DB"])
         self.storage = open_storage(root)
 
     def run(self, *command: str, expect: int = 0, **env: str) -> str:
