@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.integration.pipeline import MODELS, run_model
-from ticklake.lake import writing
+from ticklake.lake import row_groups, writing
 from ticklake.lake.errors import LakeError
 from ticklake.lake.row_groups import RowGroupFile
 from ticklake.lake.writing import ROW_GROUP, write_in_order, write_sorted
@@ -78,6 +78,7 @@ def test_the_bytes_are_those_of_one_writer_whatever_the_batches_and_threads(
     """Of one row group, of some, of more than fit into the short form of a list, of very many."""
     table = rows_of(range(1, 300 if row_group == 7 else 60_000))
     monkeypatch.setattr(writing, "ROW_GROUP", row_group)
+    monkeypatch.setattr(row_groups, "BEHIND", 1)
     by_one_writer(table, tmp_path / "one", row_group)
     for batch_rows, encoders in [(None, 1), (None, 2), (2_048, 2), (1_000, 3), (7_777, 1)]:
         assert written(table, tmp_path / "file", batch_rows, encoders) == table.num_rows
@@ -129,7 +130,8 @@ def test_what_lies_behind_the_pages_is_refused_rather_than_lost(what: str, tmp_p
     options = {what: True if what == "write_page_index" else {"row_seq": True}}
     pq.write_table(table, tmp_path / "piece", **options)
     encoded = pa.py_buffer((tmp_path / "piece").read_bytes())
-    with pytest.raises(ValueError, match="cannot be moved"), RowGroupFile(tmp_path / "f") as file:
+    refusal = pytest.raises(ValueError, match="cannot be moved")
+    with refusal, RowGroupFile(tmp_path / "f", encoded) as file:
         file.add(encoded)
 
 

@@ -27,10 +27,13 @@ from ticklake.lake.file_format import ROW_GROUP, SAMPLE, WRITER
 from ticklake.lake.row_groups import RowGroupFile
 
 ENCODERS: Final = 2
-"""Row groups that are encoded at a time; one more is written meanwhile, and all are in memory."""
+PIECES: Final = 2
+"""Runs of columns that a row group is encoded in, so that no encoder is idle at the end."""
 SPLIT: Final = "BYTE_STREAM_SPLIT"
 
 Room = npt.NDArray[np.uint8]
+_SPARE: Final[list[Room]] = []
+"""Rooms of a table that is written, for the next one: new memory would be cleared first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,11 @@ def write_in_order(
     row_count = 0
     encodings: Encodings | None = None
     rooms: SimpleQueue[Room] = SimpleQueue()
-    for _ in range(encoders + 1):
-        rooms.put(np.empty(0, np.uint8))
+    for _ in range(encoders + PIECES):  # one row group waits while the next one is made
+        rooms.put(_SPARE.pop() if _SPARE else np.empty(0, np.uint8))
     written: deque[Future[None]] = deque()
     with (
-        RowGroupFile(file) as out,
+        RowGroupFile(file, _alone(schema.empty_table(), Encodings())) as out,
         ThreadPoolExecutor(encoders) as encoder,
         ThreadPoolExecutor(1) as writer,
     ):
@@ -92,18 +95,25 @@ def write_in_order(
             last = _last_in_order(column, group, last)
             row_count += len(group)
             encodings = encodings or _encodings(group)
-            room = _roomy(rooms.get(), group)
-            encoded = encoder.submit(_encoded, group, encodings, room)
-            del group  # no longer needed here, while the next one is made
-            written.append(writer.submit(_add, out, encoded, room, rooms))
+            for piece in _pieces(group):
+                room = _roomy(rooms.get(), piece)
+                encoded = encoder.submit(_encoded, piece, encodings, room)
+                written.append(writer.submit(_add, out, encoded, room, rooms))
+            del group, piece  # no longer needed here, while the next one is made
+            written.append(writer.submit(out.end_group))
             while written and written[0].done():
                 written.popleft().result()
-        for group_written in written:
-            group_written.result()
-        if not row_count:
-            nothing = schema.empty_table()
-            out.add(_encoded(nothing, Encodings(), _roomy(rooms.get(), nothing)))
+        for done in written:
+            done.result()
+    while not rooms.empty():
+        _SPARE.append(rooms.get())
     return Staged(file, row_count, out.sha256)
+
+
+def _pieces(group: pa.Table) -> Iterator[pa.Table]:
+    """Cut a row group into runs of columns."""
+    for names in np.array_split(group.column_names, min(PIECES, group.num_columns)):
+        yield group.select(names.tolist())
 
 
 def _last_in_order(column: str, group: pa.Table, last: int | None) -> int:
@@ -146,19 +156,20 @@ def _encodings(first: pa.Table) -> Encodings:
 
 def _column_sizes(table: pa.Table, encodings: Encodings) -> dict[str, int]:
     """Return how many bytes each column takes."""
-    room = _roomy(np.empty(0, np.uint8), table)
-    metadata = pq.read_metadata(pa.BufferReader(_encoded(table, encodings, room)))
+    metadata = pq.read_metadata(pa.BufferReader(_alone(table, encodings)))
     chunks = map(metadata.row_group(0).column, range(metadata.num_columns))
     return {chunk.path_in_schema: chunk.total_compressed_size for chunk in chunks}
 
 
 def _roomy(room: Room, group: pa.Table) -> Room:
-    """Return a room in which the file of a row group fits: this one if it can be.
-
-    The pages of memory that it was given are used again and again; new ones would be cleared first.
-    """
+    """Return a room in which the file of a row group fits: this one if it can be."""
     size = 2 * group.nbytes + (1 << 20)
     return room if len(room) >= size else np.empty(size, np.uint8)
+
+
+def _alone(table: pa.Table, encodings: Encodings) -> pa.Buffer:
+    """Return a Parquet file in a room of its own."""
+    return _encoded(table, encodings, _roomy(np.empty(0, np.uint8), table))
 
 
 def _encoded(group: pa.Table, encodings: Encodings, room: Room) -> pa.Buffer:
