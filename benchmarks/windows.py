@@ -41,9 +41,7 @@ def main() -> None:
             print(f"{horizon:4d} s  {name:20s} {best_of_three(method):8.1f} ms, off by {off:.0e}")
     book = random_book(random, ts)
     order_flow(book.slice(0, 1000)).read_all()
-    for threads in (1, 2):
-        spent = best_of_three(lambda threads=threads: order_flow(book, threads=threads).read_all())
-        print(f"order_flow, {threads} threads {spent:8.1f} ms")
+    print(f"order_flow {best_of_three(lambda: order_flow(book).read_all()):8.1f} ms")
 
 
 def numpy_sum(values: Floats, windows: rolling.Windows, is_exact: bool) -> Floats:

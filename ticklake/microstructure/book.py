@@ -76,10 +76,17 @@ def level_columns(level: int) -> list[str]:
 def to_arrow(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
     """Return a column, null where a float is NaN and where an integer is negative."""
     if pa.types.is_floating(kind):
-        return pa.array(values, kind, from_pandas=True)
+        return _nullable(values, np.isnan(values), kind)
     if pa.types.is_integer(kind):
-        return pa.array(values, kind, mask=values < 0)
+        return _nullable(values, values < 0, kind)
     return pa.array(values, kind)
+
+
+def _nullable(values: npt.NDArray[Any], is_null: Flags, kind: pa.DataType) -> pa.Array:
+    """Return numbers as they lie in memory, behind a bit for each that is known."""
+    known = pa.py_buffer(np.packbits(~is_null, bitorder="little")) if is_null.any() else None
+    numbers = pa.py_buffer(np.ascontiguousarray(values, kind.to_pandas_dtype()))
+    return pa.Array.from_buffers(kind, len(values), [known, numbers])
 
 
 def read_day(rows: pa.Table, head: pa.Table | None, warmup_us: int) -> tuple[Book, Ints]:

@@ -1,6 +1,6 @@
 """Order flow, returns, volatility and spread regime of each row of a book."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,8 +17,6 @@ from ticklake.microstructure.windows import Floats, Ints
 
 SECOND_US: Final = 1_000_000
 LEVELS: Final = 10
-
-Step = Callable[[], dict[str, Column]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,6 @@ def order_flow(
     head: pa.Table | None = None,
     settings: Settings = DEFAULTS,
     levels: Levels | None = None,
-    threads: int = 2,
     batch_rows: int = BATCH_ROWS,
 ) -> pa.RecordBatchReader:
     """Return the features of a day's rows, in their order, as FEATURES.md defines them.
@@ -113,13 +110,15 @@ def order_flow(
     changes = _changes(book, settings)
     alpha = settings.level_alpha
     flows = LevelFlows(book, changes.ofi, changes.previous, levels, alpha)
-    with ThreadPoolExecutor(threads) as pool:
-        steps = [pool.submit(step) for step in _steps(book, changes, settings)]
-        known = {name: values for step in steps for name, values in step.result().items()}
+    with ThreadPoolExecutor(1) as pool:
+        ranking = pool.submit(rolling.ranked, changes.relative)
+        known = _row_by_row(book, changes, settings)
+        ranks = ranking.result()
 
     def rolled(run: slice) -> dict[str, Column]:
         columns: dict[str, Column] = {f"mlofi_l{n}": e for n, e in enumerate(flows.of(run), 1)}
         columns |= {"mlofi_decay": flows.decayed[run]} | _regression(book, changes, run, settings)
+        columns |= _percentile(book, ranks, run, settings)
         for horizon in settings.horizons_s:
             columns |= _rolled(book, changes, flows.decayed, run, horizon, settings)
         return columns
@@ -150,15 +149,9 @@ def _changes(book: Book, settings: Settings) -> _Changes:
     return _Changes(previous, is_gap, ofi, mid, dmid, log_return, log_return**2, book.spread / mid)
 
 
-def _steps(book: Book, changes: _Changes, settings: Settings) -> Iterator[Step]:
-    """Yield what can be computed side by side, the longest first."""
-    yield lambda: _percentile(book, changes, settings)
-    yield lambda: _row_by_row(book, changes, settings)
-
-
-def _percentile(book: Book, changes: _Changes, settings: Settings) -> dict[str, Column]:
-    windows = rolling.row_windows(book.ts_us, settings.percentile_s * SECOND_US)
-    share = rolling.rolling_rank(changes.relative, windows)
+def _percentile(book: Book, ranks: Ints, run: slice, settings: Settings) -> dict[str, Column]:
+    windows = rolling.row_windows(book.ts_us, settings.percentile_s * SECOND_US, run)
+    share = rolling.rolling_rank(ranks, windows)
     return {"spread_percentile": share, "spread_regime_pct": regime.regimes_by_rank(share)}
 
 

@@ -1,6 +1,7 @@
 """One row per book row: what the trades say. The columns of `featured.trade_flow`."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -97,11 +98,14 @@ def trade_features(
     midnight. Trades are in the order of `trade_seq`. The result has the columns of `schema()`;
     undefined is null.
     """
-    day, positions = read_day(book, book_before, settings.warmup_s * SECOND_US)
-    ts = day.ts_us
     trades_known = trades if trades_before is None else pa.concat_tables([trades_before, trades])
-    series = read_trades(in_order(trades_known))
-    totals, between = totals_of(series), intervals(ts, series)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(lambda: read_trades(in_order(trades_known)))
+        day, positions = read_day(book, book_before, settings.warmup_s * SECOND_US)
+        ts, series = day.ts_us, reading.result()
+        changing = pool.submit(_changes, day, settings)
+        totals, between = totals_of(series), intervals(ts, series)
+        change, log_return = changing.result()
     known = {
         "ts": ts,
         "buy_volume": between.volumes.buy_volume,
@@ -114,24 +118,27 @@ def trade_features(
         "trade_vwap": between.trade_vwap,
         "vpin": _vpin(book, ts, trades, trades_before, settings),
     }
-    previous, _ = chain(day, settings.max_gap_s * SECOND_US)
-    change, log_return = mid_changes(day.mid, previous)
 
     def rolled(run: slice) -> dict[str, Column]:
         columns: dict[str, Column] = {}
         for horizon in settings.horizons_s:
             window = rolling(ts[run], series, horizon * SECOND_US, totals)
             columns |= {
-                f"buy_volume_{horizon}s": window.volumes.buy_volume,
-                f"sell_volume_{horizon}s": window.volumes.sell_volume,
+                f"buy_volume_{horizon}s": window.buy_volume,
+                f"sell_volume_{horizon}s": window.sell_volume,
                 f"trade_count_{horizon}s": window.trade_count,
-                f"tfi_{horizon}s": window.volumes.tfi,
+                f"tfi_{horizon}s": window.tfi,
             }
         return columns | _impact(day, change, log_return, between, run, settings)
 
     fields = schema(settings)
     batches = feature_rows(fields, book, positions, known, rolled, to_arrow, batch_rows)
     return pa.RecordBatchReader.from_batches(fields, batches)
+
+
+def _changes(day: Book, settings: Settings) -> tuple[Floats, Floats]:
+    previous, _ = chain(day, settings.max_gap_s * SECOND_US)
+    return mid_changes(day.mid, previous)
 
 
 def _impact(

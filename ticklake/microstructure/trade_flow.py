@@ -25,6 +25,7 @@ from ticklake.microstructure.windows import (
     rolling_ols,
     rolling_sum,
     row_windows,
+    seen,
     window_bounds,
 )
 
@@ -58,7 +59,7 @@ class Intervals:
 
 def intervals(row_ts: Ints, trades: Trades) -> Intervals:
     """Return the sums over each row's interval. Rows and trades in order, on the same clock."""
-    ends = np.searchsorted(trades.ts_us, row_ts, side="right").astype(np.int64, copy=False)
+    ends = seen(trades.ts_us, row_ts)
     starts = np.concatenate([ends[:1], ends[:-1]])
     has_interval = np.arange(len(row_ts)) > 0
     volumes = _volumes(trades, totals_of(trades), starts, ends, has_interval)
@@ -103,7 +104,9 @@ def totals_of(trades: Trades) -> Totals:
 class Rolling:
     """Sums over the trades of (t - h, t] of each row. NaN where there is no trade (C13)."""
 
-    volumes: Volumes
+    buy_volume: Floats
+    sell_volume: Floats
+    tfi: Floats
     trade_count: Ints
 
 
@@ -114,8 +117,8 @@ def rolling(row_ts: Ints, trades: Trades, horizon_us: int, totals: Totals | None
     """
     windows = window_bounds(trades.ts_us, row_ts, horizon_us)
     count = windows.row_counts
-    known = totals or totals_of(trades)
-    return Rolling(_volumes(trades, known, windows.starts, windows.ends, count > 0), count)
+    known, starts, ends = totals or totals_of(trades), windows.starts, windows.ends
+    return Rolling(*_by_side(trades, known, starts, ends, count > 0), count)
 
 
 def price_impact_fit(
@@ -140,23 +143,23 @@ def _volumes(
     trades: Trades, totals: Totals, starts: Ints, ends: Ints, is_defined: Flags
 ) -> Volumes:
     """Return sums over the trades at [start, end) of each row."""
-
-    def between(total: Integers) -> Integers:
-        summed: Integers = total[ends] - total[starts]
-        return summed
-
-    def real(values: Integers) -> Floats:
-        return np.where(is_defined, trades.size.as_floats(values), np.nan)
-
-    buy, sell = between(totals.buy), between(totals.sell)
-    return Volumes(
-        buy_volume=real(buy),
-        sell_volume=real(sell),
-        trade_volume=real(between(totals.traded)),
-        signed_volume=real(buy - sell),
-        tfi=np.where(
-            is_defined,
-            ratio((buy - sell).astype(np.float64), (buy + sell).astype(np.float64)),
-            np.nan,
-        ),
+    buy, sell, tfi = _by_side(trades, totals, starts, ends, is_defined)
+    traded, signed = (
+        np.where(is_defined, trades.size.as_floats(total[ends] - total[starts]), np.nan)
+        for total in (totals.traded, totals.buy - totals.sell)
     )
+    return Volumes(buy, sell, traded, signed, tfi)
+
+
+def _by_side(
+    trades: Trades, totals: Totals, starts: Ints, ends: Ints, is_defined: Flags
+) -> tuple[Floats, Floats, Floats]:
+    """Return what was bought, what was sold, and the imbalance of the two."""
+    buy, sell = (total[ends] - total[starts] for total in (totals.buy, totals.sell))
+    tfi = ratio((buy - sell).astype(np.float64), (buy + sell).astype(np.float64))
+
+    def defined(values: Floats) -> Floats:
+        return np.where(is_defined, values, np.nan)
+
+    as_floats = trades.size.as_floats
+    return defined(as_floats(buy)), defined(as_floats(sell)), defined(tfi)

@@ -64,9 +64,8 @@ def window_bounds(obs_ts_us: Ints, row_ts_us: Ints, horizon_us: int) -> Windows:
     """
     _check(obs_ts_us, "observations", horizon_us)
     _check(row_ts_us, "rows", horizon_us)
-    ends = np.searchsorted(obs_ts_us, row_ts_us, side="right").astype(np.int64, copy=False)
     starts, anchors = _borders(obs_ts_us, row_ts_us, horizon_us)
-    return Windows(starts, anchors, ends)
+    return Windows(starts, anchors, seen(obs_ts_us, row_ts_us))
 
 
 def rolling_sum(values: Floats, windows: Windows) -> Floats:
@@ -123,17 +122,21 @@ def rolling_ols(y: Floats, x: Floats, windows: Windows) -> Fit:
     return fit
 
 
-def rolling_rank(values: Floats, windows: Windows) -> Floats:
-    """The share of each window's values that are strictly below its last one.
+def ranked(values: Floats) -> Ints:
+    """The rank of each value among the distinct ones, from 1; 0 for NULL."""
+    ranks = np.zeros(len(values), np.int64)
+    known = ~np.isnan(values)
+    ranks[known] = np.unique(values[known], return_inverse=True)[1] + 1
+    return ranks
+
+
+def rolling_rank(ranks: Ints, windows: Windows) -> Floats:
+    """The share of each window's values that are strictly below its last one, by their `ranked`.
 
     NaN where the last observation is NULL or the window empty.
     """
-    ranks = np.zeros(len(values), np.int64)
-    known = ~np.isnan(values)
-    distinct, inverse = np.unique(values[known], return_inverse=True)
-    ranks[known] = inverse + 1
     share = np.empty(len(windows.starts))
-    _rank(ranks, len(distinct), windows.starts, windows.ends, share)
+    _rank(ranks, windows.starts, windows.ends, share)
     return share
 
 
@@ -143,6 +146,20 @@ def _check(ts_us: Ints, name: str, horizon_us: int) -> None:
     if len(ts_us) and (falls := np.flatnonzero(ts_us[1:] < ts_us[:-1])).size:
         row = int(falls[0]) + 1
         raise ValueError(f"the times of the {name} decrease at position {row}; sort them first")
+
+
+@compiled
+def seen(obs_ts: Ints, row_ts: Ints) -> Ints:
+    """How many observations are at or before each row's time. Neither series decreases."""
+    counts = np.empty(len(row_ts), np.int64)
+    count = 0
+    if len(row_ts):
+        count = np.searchsorted(obs_ts, row_ts[0], side="right")
+    for row in range(len(row_ts)):
+        while count < len(obs_ts) and obs_ts[count] <= row_ts[row]:
+            count += 1
+        counts[row] = count
+    return counts
 
 
 @compiled
@@ -368,10 +385,14 @@ def _ols(
 
 
 @compiled
-def _rank(ranks: Ints, distinct: int, starts: Ints, ends: Ints, share: Floats) -> None:
+def _rank(ranks: Ints, starts: Ints, ends: Ints, share: Floats) -> None:
     """Counts by rank in a binary indexed tree (Fenwick 1994), one for all windows."""
+    low = high = starts[0] if len(starts) else 0
+    distinct = 0
+    for place in range(low, ends[-1] if len(ends) else 0):
+        distinct = max(distinct, ranks[place])
     tree = np.zeros(distinct + 1, np.int32)
-    low = high = n = 0
+    n = 0
     for row in range(len(starts)):
         while high < ends[row]:
             node = ranks[high]

@@ -325,15 +325,15 @@ def test_transient_bad_rows_neither_make_nor_lose_flow(rows: list[Row]) -> None:
 
 
 @COMPILES
-@given(feeds(), st.integers(1, 9), st.integers(1, 3))
-def test_neither_batches_nor_threads_nor_how_levels_are_read_change_anything(
-    rows: list[Row], batch_rows: int, threads: int
+@given(feeds(), st.integers(1, 9))
+def test_neither_batches_nor_how_levels_are_read_change_anything(
+    rows: list[Row], batch_rows: int
 ) -> None:
     head = [row for row in rows if row.ts_event < MIDNIGHT]
     day = table(rows[len(head) :])
     at_once = features(day, table(head), settings=SHORT)
     levels = Levels(LEVELS, lambda names: day.select(names).to_batches(batch_rows))
-    found = order_flow(day.select(columns_of(1)), table(head), SHORT, levels, threads, batch_rows)
+    found = order_flow(day.select(columns_of(1)), table(head), SHORT, levels, batch_rows)
     batches = list(found)
     assert [len(batch) for batch in batches[:-1]] == [batch_rows] * (len(batches) - 1)
     assert pa.Table.from_batches(batches, found.schema).equals(at_once)

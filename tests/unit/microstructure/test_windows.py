@@ -110,7 +110,7 @@ def test_lines_are_the_least_squares_lines_of_the_window(
 @given(series(st.none() | st.sampled_from([0.0, 0.1, 0.2, 0.3]) | PRICES))
 def test_ranks_are_shares_strictly_below(data: tuple[w.Ints, w.Floats]) -> None:
     ts, values = data
-    share = w.rolling_rank(values, w.row_windows(ts, HORIZON))
+    share = w.rolling_rank(w.ranked(values), w.row_windows(ts, HORIZON))
     for row in range(len(ts)):
         numbers = known(values, in_window(ts, row))
         if math.isnan(values[row]):
@@ -151,7 +151,10 @@ def test_a_value_depends_on_its_window_alone_to_the_last_bit(
     pairs = [
         (w.rolling_sum(values, windows), w.rolling_sum(values[cut:], later)),
         (w.rolling_std(values, windows), w.rolling_std(values[cut:], later)),
-        (w.rolling_rank(values, windows), w.rolling_rank(values[cut:], later)),
+        (
+            w.rolling_rank(w.ranked(values), windows),
+            w.rolling_rank(w.ranked(values[cut:]), later),
+        ),
         (
             w.rolling_ols(values, weights, windows).slope,
             w.rolling_ols(values[cut:], weights[cut:], later).slope,
