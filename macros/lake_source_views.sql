@@ -9,7 +9,13 @@
             {%- do sources.append([node, spec]) -%}
         {%- endfor -%}
         {%- set comments = lake_view_comments() -%}
-        {%- set landed = lake_call('begin_run', {'channels': channels}) -%}
+        {%- set python_models = graph.nodes.values()
+            | selectattr('resource_type', 'equalto', 'model')
+            | selectattr('language', 'equalto', 'python')
+            | map(attribute='unique_id') | select('in', selected_resources) | list -%}
+        {%- set landed = lake_call(
+            'begin_run', {'channels': channels, 'has_python_models': python_models != []}
+        ) -%}
         {%- for node, spec in sources -%}
             {%- set place = node.schema ~ '.' ~ node.identifier -%}
             {%- if place not in comments -%}

@@ -6,10 +6,12 @@ to do, `build_model` does it, in the connection that dbt has for the model and c
 
 import json
 import os
+import threading
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -168,11 +170,14 @@ def _unusable_segments(session: Session) -> Any:
     ]
 
 
-def _begin_run(session: Session, *, channels: Mapping[str, Sequence[str]]) -> Any:
+def _begin_run(
+    session: Session, *, channels: Mapping[str, Sequence[str]], has_python_models: bool
+) -> Any:
     """Return those of the raw tables (location -> partition columns) that have a segment.
 
     It also shows once and clearly where the lake cannot be reached.
     """
+    session.has_python_models = has_python_models
     next(iter(session.storage.entries("_lease")), None)
     return [
         location for location, columns in channels.items()
@@ -252,6 +257,8 @@ def _built(
         return {"message": str(comparison), "rows": 0, "is_plan": True}
     from ticklake.lake.building import build
 
+    if session.has_python_models:
+        _prepare_python_models()
     session.tested.clear()
     after_partition = _after_partition(session)
     report = build(connection, model, table, plan, compute, code, after_partition, raw=planner)
@@ -368,6 +375,14 @@ def _pending(model: ModelSpec, published: Mapping[Key, Any], plan: Plan) -> dict
         ] or [tuple(values.get(column, "?") for column in model.partition_by)]
         pending.update({key: Partition(key, (), 0, TO_BE_BUILT) for key in keys})
     return pending
+
+
+@cache
+def _prepare_python_models() -> None:
+    """Load in the background what the first Python model of a run would wait for."""
+    from ticklake.lake.python_models import prepare
+
+    threading.Thread(target=prepare).start()
 
 
 def _compute(spec: Mapping[str, Any], model: ModelSpec) -> "Compute":

@@ -18,6 +18,13 @@ DbtObject = Callable[[Callable[[str], Any]], Any]
 """What dbt appends to a Python model: given a function that loads a relation, it makes `dbt`."""
 
 
+def prepare() -> None:
+    """Load the compiler of the kernels, and what it looks up before their first call."""
+    from ticklake.microstructure.compiled import first_call
+
+    first_call()
+
+
 def loaded(source: str, path: str) -> tuple[PythonModel, DbtObject]:
     """Run the text of a model as dbt compiled it; `path` is the file that tracebacks name."""
     names: dict[str, Any] = {"__name__": "python_model"}

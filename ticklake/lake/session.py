@@ -35,6 +35,8 @@ class Session:
     """The connection to dbt's database that all of dbt's are cursors of."""
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Model name -> what its materialization reports to Jinja, where it was built."""
+    has_python_models: bool = False
+    """Whether there are some among what was selected."""
     planned: dict[str, Any] = field(default_factory=dict)
     """Model name -> what is left to do after it was planned."""
     plans: dict[str, tuple[ModelSpec, Plan]] = field(default_factory=dict)
