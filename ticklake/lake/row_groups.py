@@ -67,6 +67,7 @@ class _Group:
     begin: int
     head: bytes = b""
     """The first of them."""
+    row_count: int = 0
     chunks: list[bytes] = field(default_factory=list)
     chunk_count: int = 0
     totals: Counter[str] = field(default_factory=Counter)
@@ -101,7 +102,7 @@ class RowGroupFile:
         pages, footer = _pages_and_footer(encoded)
         group, shift = self._group, self._length - len(MAGIC)
         edits: list[Edit] = []
-        for name, begins, ends in _places(footer):
+        for name, begins, ends in _places(footer, _FOOTER):
             if name == "strange":
                 raise ValueError("a row group with a page index or a Bloom filter cannot be moved")
             if name == "chunks":
@@ -114,14 +115,17 @@ class RowGroupFile:
                 number = _varint(footer, begins)[0] >> 1  # zigzag of what is not negative
                 if name == "offset" and number:  # 0 is no place
                     edits.append((begins, ends, _zigzag(number + shift)))
-                group.totals[name] += number
+                elif name == "rows":
+                    group.row_count = number
+                elif name in ("size", "compressed"):
+                    group.totals[name] += number
         self._write(pages)
         self._leave_memory()
 
     def end_group(self) -> None:
         """Say that all columns of a row group are there."""
         group = self._group
-        self._row_count += group.totals["rows"] // len(group.chunks)
+        self._row_count += group.row_count
         new = {
             "chunks": _list_of(group.chunk_count, group.chunks),
             "size": _zigzag(group.totals["size"]),
@@ -159,7 +163,7 @@ class RowGroupFile:
             return
         self._on_disk = self._length
         self._out.flush()
-        os.fdatasync(self._out.fileno())
+        os.fsync(self._out.fileno())
         if hasattr(os, "posix_fadvise"):  # not on macOS
             os.posix_fadvise(self._out.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
@@ -171,9 +175,9 @@ def _pages_and_footer(file: pa.Buffer) -> tuple[memoryview, bytes]:
     return whole[len(MAGIC) : start], bytes(whole[start:end])
 
 
-def _places(footer: bytes) -> list[Place]:
+def _places(struct: bytes, known: Mapping[int, _Field]) -> list[Place]:
     found: list[Place] = []
-    _pass(footer, 0, STRUCT, _FOOTER, found)
+    _pass(struct, 0, STRUCT, known, found)
     return found
 
 
@@ -223,9 +227,9 @@ def _pass_struct(data: bytes, place: int, known: Mapping[int, _Field], found: li
 
 def _renewed(struct: bytes, known: Mapping[int, _Field], new: Mapping[str, bytes]) -> bytes:
     """Return a struct with new values of some fields."""
-    found: list[Place] = []
-    end = _pass(struct, 0, STRUCT, known, found)
-    return _edited(struct, 0, end, [(at, to, new[name]) for name, at, to in found if name in new])
+    places = _places(struct, known)
+    edits = [(begins, ends, new[name]) for name, begins, ends in places if name in new]
+    return _edited(struct, 0, len(struct), edits)
 
 
 def _edited(data: bytes, start: int, end: int, edits: Sequence[Edit]) -> bytes:
