@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ticklake.microstructure.book import Flags
+from ticklake.microstructure.book import Flags, to_arrow
 from ticklake.microstructure.compiled import compiled
 from ticklake.microstructure.windows import Floats, Ints
 
@@ -63,8 +63,7 @@ def regimes_by_rank(share: Floats, low: float = 0.2, high: float = 0.8) -> Codes
 
 def names(codes: Codes) -> pa.Array:
     """Return regimes by name, null for none."""
-    indices = pa.array(codes, mask=codes < 0)
-    return pa.DictionaryArray.from_arrays(indices, REGIMES).cast(pa.string())
+    return pa.DictionaryArray.from_arrays(to_arrow(codes, pa.int8()), REGIMES).cast(pa.string())
 
 
 @compiled

@@ -104,7 +104,8 @@ def trade_features(
         day, positions = read_day(book, book_before, settings.warmup_s * SECOND_US)
         ts, series = day.ts_us, reading.result()
         changing = pool.submit(_changes, day, settings)
-        totals, between = totals_of(series), intervals(ts, series)
+        totals = totals_of(series)
+        between = intervals(ts, series, totals)
         change, log_return = changing.result()
     known = {
         "ts": ts,

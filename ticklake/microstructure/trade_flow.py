@@ -57,29 +57,6 @@ class Intervals:
     """Sum of sign * sqrt(price * size): the regressor of Hasbrouck's lambda."""
 
 
-def intervals(row_ts: Ints, trades: Trades) -> Intervals:
-    """Return the sums over each row's interval. Rows and trades in order, on the same clock."""
-    ends = seen(trades.ts_us, row_ts)
-    starts = np.concatenate([ends[:1], ends[:-1]])
-    has_interval = np.arange(len(row_ts)) > 0
-    volumes = _volumes(trades, totals_of(trades), starts, ends, has_interval)
-    size = trades.size.as_floats(trades.size.values)
-    # No interval reaches into another, so each is a window that begins at its anchor.
-    windows = Windows(starts, starts, ends)
-
-    def summed(values: Floats) -> Floats:
-        return np.where(has_interval, np.nan_to_num(rolling_sum(values, windows)), np.nan)
-
-    notional = summed(trades.price * size)
-    return Intervals(
-        volumes=volumes,
-        trade_count=np.where(has_interval, ends - starts, -1),
-        notional=notional,
-        trade_vwap=ratio(notional, volumes.trade_volume),
-        signed_root_notional=summed(trades.sign.astype(np.float64) * np.sqrt(trades.price * size)),
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Totals:
     """Sums of the sizes of the trades before each, and of all: one more than there are trades."""
@@ -98,6 +75,32 @@ def totals_of(trades: Trades) -> Totals:
         return np.concatenate([np.zeros(1, size.dtype), np.cumsum(values)])
 
     return Totals(total(size * (trades.sign > 0)), total(size * (trades.sign < 0)), total(size))
+
+
+def intervals(row_ts: Ints, trades: Trades, totals: Totals | None = None) -> Intervals:
+    """Return the sums over each row's interval. Rows and trades in order, on the same clock.
+
+    `totals` are those of the trades, for who has them.
+    """
+    ends = seen(trades.ts_us, row_ts)
+    starts = np.concatenate([ends[:1], ends[:-1]])
+    has_interval = np.arange(len(row_ts)) > 0
+    volumes = _volumes(trades, totals or totals_of(trades), starts, ends, has_interval)
+    size = trades.size.as_floats(trades.size.values)
+    # No interval reaches into another, so each is a window that begins at its anchor.
+    windows = Windows(starts, starts, ends)
+
+    def summed(values: Floats) -> Floats:
+        return np.where(has_interval, np.nan_to_num(rolling_sum(values, windows)), np.nan)
+
+    notional = summed(trades.price * size)
+    return Intervals(
+        volumes=volumes,
+        trade_count=np.where(has_interval, ends - starts, -1),
+        notional=notional,
+        trade_vwap=ratio(notional, volumes.trade_volume),
+        signed_root_notional=summed(trades.sign.astype(np.float64) * np.sqrt(trades.price * size)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
