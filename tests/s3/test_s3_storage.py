@@ -192,6 +192,26 @@ def test_a_sweep_removes_the_unfinished_upload_of_a_killed_process(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_sweep_leaves_an_upload_that_is_listed_although_it_is_done(
+    storage: S3Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ceph lists an upload until it gets round to its end, and would delete the object's parts."""
+    monkeypatch.setattr(s3, "MULTIPART_ABOVE", 6 * MIB)
+    monkeypatch.setattr(s3, "PART_SIZE", 5 * MIB)
+    data = os.urandom(7 * MIB)
+    staged = tmp_path / "staged"
+    staged.write_bytes(data)
+    storage.publish(staged, "a")
+    target = {"Bucket": BUCKET, "Key": storage._key("a")}
+    upload = storage.client.create_multipart_upload(**target)["UploadId"]
+    parts = (data[: 5 * MIB], data[5 * MIB :])
+    for number, part in enumerate(parts, 1):
+        storage.client.upload_part(**target, UploadId=upload, PartNumber=number, Body=part)
+    assert storage.sweep(("",)) == 0
+    storage.write("a", b"other bytes")
+    assert storage.sweep(("",)) == 1
+
+
 @pytest.mark.usefixtures("real_s3")
 def test_a_sweep_leaves_the_uploads_of_others_for_a_day(
     storage: S3Storage, monkeypatch: pytest.MonkeyPatch

@@ -7,7 +7,7 @@ import tempfile
 import time
 import uuid
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -168,7 +168,8 @@ class S3Storage:
         owned = tuple(self._below(prefix) for prefix in prefixes)
         day_old = datetime.now(UTC) - timedelta(days=1)
         for upload in list(self._unfinished_uploads()):
-            if upload["Key"].startswith(owned) or upload["Initiated"] < day_old:
+            is_left = upload["Key"].startswith(owned) or upload["Initiated"] < day_old
+            if is_left and not self._is_done(upload["Key"], upload["UploadId"]):
                 removed += self._abort(upload["Key"], upload["UploadId"])
         return removed
 
@@ -260,7 +261,7 @@ class S3Storage:
             except LakeError:
                 # Done, but the answer was lost: a second try then finds no such upload.
                 entry = self.find(path)
-                if entry and entry.tag == f"{_md5(b''.join(digests)).hex()}-{len(digests)}":
+                if entry and entry.tag == _tag_of_parts(digests):
                     return entry
                 raise
         except BaseException:
@@ -280,6 +281,24 @@ class S3Storage:
                 return
             request["KeyMarker"] = page["NextKeyMarker"]
             request["UploadIdMarker"] = page["NextUploadIdMarker"]
+
+    def _is_done(self, key: str, upload: str) -> bool:
+        """Say whether the object at a key is what an upload sent.
+
+        Some stores list an upload for a while after it is done; to abort it then would take the
+        bytes of the object with it.
+        """
+        entry = self.find(key.removeprefix(self._prefix))
+        if entry is None:
+            return False
+        pages = self.client.get_paginator("list_parts").paginate(
+            Bucket=self.bucket, Key=key, UploadId=upload
+        )
+        try:
+            parts = [part["ETag"].strip('"') for page in pages for part in page.get("Parts", ())]
+        except (BotoCoreError, ClientError):
+            return True  # gone by now, or the next sweep finds it
+        return bool(parts) and entry.tag == _tag_of_parts(map(bytes.fromhex, parts))
 
     def _abort(self, key: str, upload: str) -> bool:
         try:
@@ -394,6 +413,12 @@ class _ResumingBody(io.RawIOBase):
 
 def _md5(data: bytes) -> bytes:
     return hashlib.md5(data, usedforsecurity=False).digest()
+
+
+def _tag_of_parts(digests: Iterable[bytes]) -> str:
+    """Return the ETag of an object that was uploaded in parts with these MD5s."""
+    listed = list(digests)
+    return f"{_md5(b''.join(listed)).hex()}-{len(listed)}"
 
 
 def _pause(attempt: int) -> float:
