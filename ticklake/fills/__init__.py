@@ -1,0 +1,1 @@
+"""Raw fills of a day into the rows of `compacted.fills`, by merging what is sorted already."""
