@@ -86,6 +86,12 @@ def known(array: pa.Array) -> Flags | None:
     return np.asarray(array.is_valid().to_numpy(zero_copy_only=False), np.bool_)
 
 
+def filled(array: pa.Array, instead: int) -> Numbers:
+    """Return the values of a column of numbers or times, with some number instead of null."""
+    are_known = known(array)
+    return numbers(array) if are_known is None else np.where(are_known, numbers(array), instead)
+
+
 def texts(array: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
     """Return the bytes of a column of text, and the n + 1 places between its values."""
     _, offsets, data = array.buffers()
