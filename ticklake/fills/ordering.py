@@ -1,0 +1,173 @@
+"""The order of all rows of a day, as pieces of its segments."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ticklake.fills.columns import SIDES, Numbers, filled
+from ticklake.fills.continued import Continued
+from ticklake.fills.segments import (
+    LAST,
+    POSITION_COLUMNS,
+    Positions,
+    Rows,
+    Segment,
+    gathered,
+    text_ranks,
+)
+from ticklake.fills.stretches import Stretch, coin_order
+
+AT_ONCE: Final = 1 << 22
+"""Rows of stretches that overlap which are put in order together; more of one coin if need be."""
+PASSED: Final = 1 << 16
+"""Rows that are handed on together where nothing overlaps."""
+TIE_COLUMNS: Final = ("tid", "user", "oid", "side")
+
+Ties = Callable[[Rows], Mapping[str, pa.Array]]
+"""Returns the columns that decide between some rows in the same place."""
+
+
+def in_order(group: Numbers, positions: Positions, ties: Ties) -> Rows:
+    """Return the order of rows by group and position; of equal ones by tid, user, oid and side.
+
+    Rows that are equal in all of it stay as they come.
+    """
+    keys = (positions.position, positions.block, positions.time, group)
+    order = np.lexsort(keys)
+    is_tied = np.ones(len(order), np.bool_)
+    is_tied[:1] = False
+    for key in keys:
+        is_tied[1:] &= key[order[1:]] == key[order[:-1]]
+    if is_tied.any():
+        places = np.flatnonzero(is_tied | np.append(is_tied[1:], False))
+        rows = order[places]
+        columns = ties(rows)
+        inside = np.lexsort(
+            (
+                filled(pc.index_in(columns["side"], pa.array([*SIDES])), len(SIDES)),
+                filled(columns["oid"], LAST),
+                text_ranks(columns["user"]),
+                filled(columns["tid"], LAST),
+                np.cumsum(~is_tied[places]),
+            )
+        )
+        order[places] = rows[inside]
+    return order
+
+
+def pieces(
+    segments: Sequence[Segment],
+    stretches: Iterable[Stretch],
+    continued: Sequence[Continued],
+    left_out: Sequence[Rows],
+    at_once: int = AT_ONCE,
+) -> Iterator[Rows]:
+    """Yield all rows that stay, in order, as (n, 3): the number of a segment, begin and end in it.
+
+    Stretches that do not overlap come one behind the other. Where some do, their rows are compared.
+    """
+    day = _Day(segments, continued, left_out)
+    waiting: list[Sequence[Stretch]] = []
+    compared = passed = 0
+    for group in _overlapping(map(day.counted_on, filter(day.stays, stretches))):
+        waiting.append(group)
+        size = sum(one.end - one.begin for one in group)
+        compared += size if len(group) > 1 else 0
+        passed += size
+        if compared >= at_once or (not compared and passed >= PASSED):
+            yield day.pieces_of(waiting)
+            waiting, compared, passed = [], 0, 0
+    if waiting:
+        yield day.pieces_of(waiting)
+
+
+def _overlapping(stretches: Iterable[Stretch]) -> Iterator[Sequence[Stretch]]:
+    """Yield stretches by coin and position, those together of which one begins before others end.
+
+    A common place of two stretches counts as overlap.
+    """
+    group: list[Stretch] = []
+    last = None
+    ordered = sorted(stretches, key=lambda one: (coin_order(one.coin), one.first, one.last))
+    for one in ordered:
+        if last is not None and group[0].coin == one.coin and one.first <= last:
+            last = max(last, one.last)
+        else:
+            if group:
+                yield group
+            group, last = [], one.last
+        group.append(one)
+    if group:
+        yield group
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Day:
+    """The segments of a day, and what is known of their rows."""
+
+    segments: Sequence[Segment]
+    continued: Sequence[Continued]
+    left_out: Sequence[Rows]
+
+    def stays(self, stretch: Stretch) -> bool:
+        """Say whether any row of a stretch stays."""
+        begin, end = np.searchsorted(self.left_out[stretch.segment], (stretch.begin, stretch.end))
+        return bool(end - begin < stretch.end - stretch.begin)
+
+    def counted_on(self, stretch: Stretch) -> Stretch:
+        """Return a stretch with its positions in whole blocks."""
+        count = self.continued[stretch.segment]
+        if not len(count.blocks):
+            return stretch
+        ends = np.array([stretch.first, stretch.last], np.int64)
+        first, last = count(ends[:, 1], ends[:, 2]).tolist()
+        return replace(stretch, first=(*stretch.first[:2], first), last=(*stretch.last[:2], last))
+
+    def pieces_of(self, groups: Sequence[Sequence[Stretch]]) -> Rows:
+        """Return the pieces of some groups of stretches, one group after the other."""
+        compared = iter(self._compared([group for group in groups if len(group) > 1]))
+        found = [next(compared) if len(group) > 1 else self._parts(group[0]) for group in groups]
+        return np.concatenate(found)
+
+    def _parts(self, stretch: Stretch) -> Rows:
+        """Return what stays of a stretch."""
+        out = self.left_out[stretch.segment]
+        begin, end = np.searchsorted(out, (stretch.begin, stretch.end))
+        begins = np.append(stretch.begin, out[begin:end] + 1)
+        ends = np.append(out[begin:end], stretch.end)
+        parts = np.column_stack((np.full(len(begins), stretch.segment), begins, ends))
+        return np.asarray(parts[begins < ends])
+
+    def _compared(self, groups: Sequence[Sequence[Stretch]]) -> Sequence[Rows]:
+        """Return the pieces of each group of stretches that overlap."""
+        if not groups:
+            return []
+        arrived = [sorted(group, key=lambda one: (one.segment, one.begin)) for group in groups]
+        parts = [np.concatenate([self._parts(one) for one in group]) for group in arrived]
+        segment, begin, end = np.concatenate(parts).T
+        size = end - begin
+        group = np.repeat(np.repeat(np.arange(len(groups)), [len(part) for part in parts]), size)
+        number = np.repeat(segment, size)
+        row = np.repeat(begin - (np.cumsum(size) - size), size) + np.arange(len(number))
+        positions = Positions.of(gathered(self.segments, number, row, POSITION_COLUMNS))
+        position = positions.position.copy()
+        for own, count in enumerate(self.continued):
+            mine = number == own
+            position[mine] = count(positions.block[mine], position[mine])
+        positions = replace(positions, position=position)
+        order = in_order(
+            group,
+            positions,
+            lambda rows: gathered(self.segments, number[rows], row[rows], TIE_COLUMNS),
+        )
+        group, number, row = group[order], number[order], row[order]
+        goes_on = (np.diff(group) == 0) & (np.diff(number) == 0) & (np.diff(row) == 1)
+        begins = np.append(0, np.flatnonzero(~goes_on) + 1)
+        ends = np.append(begins[1:], len(row))
+        found = np.column_stack((number[begins], row[begins], row[ends - 1] + 1))
+        cuts = np.searchsorted(group[begins], np.arange(1, len(groups)))
+        return np.split(found, cuts)
