@@ -1,0 +1,221 @@
+"""The fills of a day from its raw segments: what `models/compacted/fills.sql` says, by merging.
+
+DuckDB sorts all rows of a day. Here segments that landing left in order are merged: a first pass
+over narrow columns finds the order of all rows, as pieces of segments, and which to leave out; a
+second one copies pieces. What is not in order is put in order first, as far as it is not.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from ticklake.fills.clusters import clustered
+from ticklake.fills.columns import FILLS
+from ticklake.fills.continued import Continued, continued
+from ticklake.fills.copying import Part, batch_of
+from ticklake.fills.ordering import pieces
+from ticklake.fills.repeats import repeated_rows
+from ticklake.fills.row_groups import Column, decoded
+from ticklake.fills.segments import Rows, Segment
+from ticklake.fills.stretches import Scan, scan
+from ticklake.lake.file_format import ROW_GROUP
+
+THREADS: Final = 2
+AHEAD: Final = 3
+"""Row groups that are read before they are needed."""
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is done at once. Fewer rows take less memory; the rows that come out are the same."""
+
+    run: int = 200_000
+    """A segment that has more than two sorted runs, and more than one for so many rows, is put in
+    order first."""
+    block: int = 500_000
+    """Rows of it that are put in order in memory."""
+    group: int = 40_960
+    """Rows of its row groups."""
+    compared: int = 1 << 22
+    """Rows of overlapping stretches that are put in order together."""
+    suspects: int = 1 << 21
+    """Pairs of tid and side that may be there more than once and are looked at together."""
+    batch: int = ROW_GROUP
+    """Rows that are handed over together."""
+
+
+LIMITS: Final = Limits()
+
+
+def merged(files: Sequence[Path], folder: Path, limits: Limits = LIMITS) -> pa.RecordBatchReader:
+    """Return the fills of raw segments, in the order that the model declares.
+
+    `files` are in order of arrival. Segments that are not in order are written anew in `folder`,
+    which has to be there until the last batch was read. Batches have one size, but for the last.
+    The first pass is done when this returns. Raises LakeError, then or while rows are read, where a
+    number is no exact decimal.
+    """
+    numbered = list(enumerate(Segment.opened(file) for file in files))
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = pool.map(lambda one: _scanned(one[0], one[1], folder, limits), numbered)
+        segments, scans = [], []
+        for segment, its_scan in found:
+            segments.append(segment)
+            scans.append(its_scan)
+    counts = continued(segments, [one.blocks for one in scans])
+    left_out = repeated_rows(segments, limits.suspects)
+    stretches = [stretch for one in scans for stretch in one.stretches]
+    del scans
+    ordered = pieces(segments, stretches, counts, left_out, limits.compared)
+    steps = _Steps(segments, counts, left_out).of(ordered)
+    return pa.RecordBatchReader.from_batches(FILLS, _batches(steps, limits.batch))
+
+
+def _scanned(number: int, segment: Segment, folder: Path, limits: Limits) -> tuple[Segment, Scan]:
+    """Look at the order of a segment, and put it in order if it is in too many runs."""
+    row_count = int(segment.bounds[-1])
+    found = scan(segment, number, max(2, row_count // limits.run))
+    if found is None:
+        file = folder / f"clustered-{number}.parquet"
+        segment = clustered(segment, file, limits.block, limits.group)
+        found = scan(segment, number, row_count)
+        assert found is not None, "no more runs than rows"
+    return segment, found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _RowGroup:
+    """A row group that the pieces behind it need, and how many of its rows will be used."""
+
+    number: int
+    columns: Mapping[str, Column]
+    row_count: int
+
+
+_Step = _RowGroup | Rows
+"""A row group, or pieces of those that came: (n, 3), the number of a row group, begin and end."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Steps:
+    """Row groups of all segments, numbered through."""
+
+    segments: Sequence[Segment]
+    continued: Sequence[Continued]
+    left_out: Sequence[Rows]
+
+    def of(self, ordered: Iterator[Rows]) -> Iterator[_Step]:
+        """Yield pieces, cut where row groups end, and each row group before its first piece."""
+        firsts = np.cumsum([0, *(len(segment.groups) for segment in self.segments)])
+        bounds = [segment.bounds for segment in self.segments]
+        is_read = np.zeros(firsts[-1], np.bool_)
+        for some in ordered:
+            cut = _cut(some, firsts, bounds)
+            new, places = np.unique(cut[:, 0], return_index=True)
+            order = np.argsort(places)
+            begin = 0
+            for group, place in zip(new[order].tolist(), places[order].tolist(), strict=True):
+                if is_read[group]:
+                    continue
+                is_read[group] = True
+                if begin < place:
+                    yield cut[begin:place]
+                begin = place
+                segment = int(np.searchsorted(firsts, group, "right")) - 1
+                yield self._read(group, segment, group - int(firsts[segment]))
+            if begin < len(cut):
+                yield cut[begin:]
+
+    def _read(self, number: int, segment: int, group: int) -> _RowGroup:
+        """Read a row group."""
+        begin, end = self.segments[segment].bounds[group : group + 2]
+        out = np.searchsorted(self.left_out[segment], (begin, end))
+        columns = decoded(self.segments[segment], group, self.continued[segment])
+        return _RowGroup(number, columns, int(end - begin - (out[1] - out[0])))
+
+
+def _cut(some: Rows, firsts: Rows, bounds: Sequence[Rows]) -> Rows:
+    """Cut pieces of segments where row groups end; count from where these begin."""
+    segment, begin, end = some.T
+    first, last = np.empty(len(some), np.int64), np.empty(len(some), np.int64)
+    for number in np.unique(segment):
+        mine = segment == number
+        first[mine] = np.searchsorted(bounds[number], begin[mine], "right") - 1
+        last[mine] = np.searchsorted(bounds[number], end[mine], "left") - 1
+    size = last - first + 1
+    whole = np.repeat(np.arange(len(some)), size)
+    group = np.repeat(first - (np.cumsum(size) - size), size) + np.arange(len(whole))
+    begins, ends = begin[whole], end[whole]
+    for number in np.unique(segment):
+        mine = segment[whole] == number
+        start, stop = bounds[number][group[mine]], bounds[number][group[mine] + 1]
+        begins[mine] = np.maximum(begins[mine], start) - start
+        ends[mine] = np.minimum(ends[mine], stop) - start
+    cut = np.column_stack((firsts[segment[whole]] + group, begins, ends))
+    return np.asarray(cut[begins < ends])  # a row group may have no row
+
+
+def _batches(steps: Iterator[_Step], size: int) -> Iterator[pa.RecordBatch]:
+    """Copy pieces into batches; a row group is kept until all its rows are used."""
+    groups: dict[int, _RowGroup] = {}
+    unused: dict[int, int] = {}
+    waiting: list[Rows] = []
+    count = 0
+    for step in _ahead(steps, AHEAD):
+        if isinstance(step, _RowGroup):
+            groups[step.number] = step
+            unused[step.number] = step.row_count
+            continue
+        waiting.append(step)
+        count += int((step[:, 2] - step[:, 1]).sum())
+        while count >= size:
+            full, rest = _split(np.concatenate(waiting), size)
+            yield _batch(full, groups, unused)
+            waiting, count = [rest], count - size
+    if count:
+        yield _batch(np.concatenate(waiting), groups, unused)
+
+
+def _split(some: Rows, size: int) -> tuple[Rows, Rows]:
+    """Divide pieces behind so many rows."""
+    ends = np.cumsum(some[:, 2] - some[:, 1])
+    last = int(np.searchsorted(ends, size))
+    full, rest = some[: last + 1].copy(), some[last:].copy()
+    full[-1, 2] = rest[0, 1] = some[last, 2] - (ends[last] - size)
+    return full, rest[rest[:, 1] < rest[:, 2]]
+
+
+def _batch(some: Rows, groups: dict[int, _RowGroup], unused: dict[int, int]) -> pa.RecordBatch:
+    """Return the fills of some pieces; forget the row groups whose last rows they are."""
+    group, begin, end = some.T
+    sizes = end - begin
+    places = np.cumsum(sizes) - sizes
+    order = np.argsort(group, kind="stable")
+    numbers, firsts = np.unique(group[order], return_index=True)
+    parts = []
+    used = []
+    for number, mine in zip(numbers.tolist(), np.split(order, firsts[1:]), strict=True):
+        parts.append(Part(groups[number].columns, begin[mine], end[mine], places[mine]))
+        unused[number] -= int(sizes[mine].sum())
+        if not unused[number]:
+            used.append(number)
+    for number in used:
+        del groups[number], unused[number]
+    return batch_of(parts, int(sizes.sum()))
+
+
+def _ahead(items: Iterator[Item], count: int) -> Iterator[Item]:
+    """Yield items that a thread takes from an iterator before they are asked for."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = deque(pool.submit(next, items, None) for _ in range(count))
+        while (item := waiting.popleft().result()) is not None:
+            waiting.append(pool.submit(next, items, None))
+            yield item
