@@ -1,5 +1,6 @@
 """Merging gives what the model's SQL gives of the same segments: row by row, in stored order."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -102,8 +103,10 @@ def nullable(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 decimals = st.sampled_from(
-    ["0.0", "1.5", "-2.25", "0.0000000001", "12345678901234567890.5", "7", "-0.000000000001"]
-    + ["99999999999999999999999999.999999999999", " 1.5", "1.50000000000000"]
+    [
+        *("0.0", "1.5", "-2.25", "0.0000000001", "12345678901234567890.5", "7", " 1.5"),
+        *("-0.000000000001", "99999999999999999999999999.999999999999", "1.50000000000000"),
+    ]
 )
 # DuckDB 1.5.5 evaluates the first branch of exact_decimal for a field of a struct that takes the
 # second, and so refuses what is long: merging does not.
@@ -208,3 +211,96 @@ def test_merged_fills_are_those_of_the_model(
     found = by_merging(files, folder, limits)
     assert found.schema == expected.schema
     assert listed(found) == listed(expected)
+
+
+PLAIN: Row = {
+    "ts_event": START,
+    "block_number": 1,
+    "event_index": 0,
+    "user": "0xa",
+    "coin": "BTC",
+    "px": "1.5",
+    "sz": "2.0",
+    "side": "B",
+    "oid": 1,
+    "tid": 1,
+    "crossed": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "where"),
+    [
+        ("px", "0.1234567890123", "px"),
+        ("closedPnl", "1.5e-9", "closedPnl"),
+        ("builderFee", "", "builderFee"),
+        ("liquidation", {"markPx": "NaN"}, "liquidation.markPx"),
+    ],
+)
+def test_a_number_that_is_not_exact_is_refused_with_its_column_and_file(
+    tmp_path: Path, column: str, value: Any, where: str
+) -> None:
+    rows = [PLAIN, PLAIN | {"tid": 2, "event_index": 1, column: value}]
+    files = written(tmp_path, [[PLAIN], rows], 10)
+    number = value["markPx"] if isinstance(value, dict) else value
+    with pytest.raises(LakeError, match=re.escape(f"{number!r} in {where} of {files[1]}")):
+        by_merging(files, tmp_path, Limits())
+    with pytest.raises(duckdb.ConversionException):
+        by_sql(files)
+
+
+def test_a_file_that_was_put_in_order_is_named_as_it_was_landed(tmp_path: Path) -> None:
+    rows = [PLAIN | {"tid": tid, "event_index": 9 - tid, "px": "x"} for tid in range(4)]
+    files = written(tmp_path, [rows], 10)
+    with pytest.raises(LakeError, match=re.escape(f"px of {files[0]}")):
+        by_merging(files, tmp_path, Limits())
+    assert [file.name for file in tmp_path.glob("clustered*")] == ["clustered-0.parquet"]
+
+
+def test_a_position_that_is_no_integer_any_more_is_refused(tmp_path: Path) -> None:
+    rows = [PLAIN | {"tid": 1, "event_index": 2**31 - 2}, PLAIN | {"tid": 2, "event_index": 3}]
+    files = written(tmp_path, [[row] for row in rows], 10)
+    with pytest.raises(LakeError, match=f"event_index of {files[1]}"):
+        by_merging(files, tmp_path, Limits())
+    with pytest.raises(duckdb.ConversionException):
+        by_sql(files)
+
+
+def test_a_day_without_a_fill_has_no_batch(tmp_path: Path) -> None:
+    assert list(merged([], tmp_path)) == []
+    assert list(merged(written(tmp_path, [[], []], 10), tmp_path)) == []
+
+
+def test_columns_of_other_types_are_read_as_declared_ones(tmp_path: Path) -> None:
+    row = PLAIN | {
+        "cloid": "c",
+        "block_time": START * 1000 + 1999,
+        "event_index": 3,
+        "liquidation": {"liquidatedUser": "0xb", "markPx": None, "method": None},
+    }
+    files = written(tmp_path, [[row, PLAIN]], 10)
+    table = pq.read_table(files[0], partitioning=None)
+    kinds = {
+        "ts_event": pa.timestamp("ms"),
+        "block_time": pa.timestamp("us"),
+        "block_number": pa.int16(),
+        "event_index": pa.int8(),
+        "user": pa.large_string(),
+        "coin": pa.dictionary(pa.int8(), pa.string()),
+        "cloid": pa.dictionary(pa.int8(), pa.large_string()),
+    }
+    columns = {name: table[name].cast(kind, safe=False) for name, kind in kinds.items()}
+    columns |= {"twapId": pa.nulls(2), "dir": pa.nulls(2)}
+    users = table["liquidation"].combine_chunks().field("liquidatedUser")
+    narrow = pa.StructArray.from_arrays([users], ["liquidatedUser"])
+    for name, column in (columns | {"liquidation": narrow}).items():
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    pq.write_table(table, files[0])
+    assert listed(by_merging(files, tmp_path, Limits())) == listed(by_sql(files))
+
+
+def test_a_reader_may_stop_before_the_end(tmp_path: Path) -> None:
+    rows = [PLAIN | {"tid": tid, "event_index": tid} for tid in range(50)]
+    reader = merged(written(tmp_path, [rows], 5), tmp_path, Limits(batch=5))
+    assert reader.read_next_batch().num_rows == 5
+    reader.close()
