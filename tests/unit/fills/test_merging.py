@@ -114,45 +114,50 @@ short_decimals = st.sampled_from(["0.0", "1.5", "-2.25", "0.00000001", "99999999
 words = st.sampled_from(["", "a", "b", "Open Long", "\N{SNOWMAN}", "x" * 42, "y" * 66])
 instants = st.integers(0, 5).map(lambda step: START + 1000 * step)
 nanoseconds = st.integers(0, 3).map(lambda step: START * 1000 + step)
-fills = st.fixed_dictionaries(
-    {
-        "ts_event": instants,
-        "block_time": nullable(nanoseconds),
-        "block_number": nullable(st.integers(1, 6)),
-        "event_index": nullable(st.integers(0, 6)),
-        "user": nullable(st.sampled_from(["0xa", "0xb", "0xB"])),
-        "coin": st.sampled_from(["BTC", "@1", "kPEPE", "\N{SNOWMAN}"]),
-        "px": nullable(decimals),
-        "sz": decimals,
-        "side": st.sampled_from(["A", "B"]),
-        "startPosition": nullable(decimals),
-        "dir": nullable(words),
-        "closedPnl": nullable(decimals),
-        "hash": nullable(words),
-        "oid": nullable(st.integers(0, 2)),
-        "crossed": nullable(st.booleans()),
-        "fee": nullable(decimals),
-        "tid": nullable(st.sampled_from([0, 1, 2, 1 << 50])),
-        "feeToken": nullable(words),
-        "cloid": nullable(words),
-        "builder": nullable(words),
-        "builderFee": nullable(decimals),
-        "twapId": nullable(st.integers(0, 9)),
-        "deployerFee": nullable(decimals),
-        "priorityGas": nullable(decimals),
-        "liquidation": nullable(
-            st.fixed_dictionaries(
-                {
-                    "liquidatedUser": nullable(words),
-                    "markPx": nullable(short_decimals),
-                    "method": nullable(words),
-                }
-            )
-        ),
-        "local_time": nullable(nanoseconds),
-        "extra": nullable(words),
-    }
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "ts_event": instants,
+    "block_time": nullable(nanoseconds),
+    "block_number": nullable(st.integers(1, 6)),
+    "event_index": nullable(st.integers(0, 6)),
+    "user": nullable(st.sampled_from(["0xa", "0xb", "0xB"])),
+    "coin": st.sampled_from(["BTC", "@1", "kPEPE", "\N{SNOWMAN}"]),
+    "px": nullable(decimals),
+    "sz": decimals,
+    "side": st.sampled_from(["A", "B"]),
+    "startPosition": nullable(decimals),
+    "dir": nullable(words),
+    "closedPnl": nullable(decimals),
+    "hash": nullable(words),
+    "oid": nullable(st.integers(0, 2)),
+    "crossed": nullable(st.booleans()),
+    "fee": nullable(decimals),
+    "tid": nullable(st.sampled_from([0, 1, 2, 1 << 50])),
+    "feeToken": nullable(words),
+    "cloid": nullable(words),
+    "builder": nullable(words),
+    "builderFee": nullable(decimals),
+    "twapId": nullable(st.integers(0, 9)),
+    "deployerFee": nullable(decimals),
+    "priorityGas": nullable(decimals),
+    "liquidation": nullable(
+        st.fixed_dictionaries(
+            {
+                "liquidatedUser": nullable(words),
+                "markPx": nullable(short_decimals),
+                "method": nullable(words),
+            }
+        )
+    ),
+    "local_time": nullable(nanoseconds),
+    "extra": nullable(words),
+}
+fills = st.fixed_dictionaries(FIELDS)
+changes = st.one_of(
+    st.just({"block_number": None}),  # the legacy form of the same fill
+    *(st.fixed_dictionaries({name: FIELDS[name]}) for name in ("user", "tid", "oid", "side")),
+    *(st.fixed_dictionaries({name: FIELDS[name]}) for name in ("dir", "event_index", "ts_event")),
 )
+"""What a row has other than a row that is there already: the same fill, or in the same place."""
 
 
 @st.composite
@@ -162,13 +167,11 @@ def days(draw: st.DrawFn) -> list[list[Row]]:
     few = draw(st.lists(st.sampled_from(sorted(set(RAW_SCHEMA.names) - REQUIRED)), unique=True))
     segments = []
     for _ in range(draw(st.integers(1, 4))):
-        picked = draw(st.lists(st.sampled_from(pool) | fills, max_size=25))
-        rows = [dict(row) | dict.fromkeys(few) for row in picked]
+        picked = draw(st.lists(st.tuples(st.sampled_from(pool), st.none() | changes), max_size=25))
+        rows = [row | (change or {}) | dict.fromkeys(few) for row, change in picked]
         by_block = draw(st.booleans())
         for index, row in enumerate(rows):
             if by_block and row["block_number"] is not None:
-                # The time of a block is one; a fill's position is its own.
-                row["ts_event"] = START + 1000 * row["block_number"]
                 row["event_index"] = index
         block = draw(st.sampled_from([1, 5, 25]))
         segments.append(
