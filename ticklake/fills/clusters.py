@@ -38,7 +38,7 @@ def clustered(segment: Segment, file: Path, block: int = BLOCK, group: int = GRO
                 waiting, count = [], 0
         if count:
             _write_in_order(writer, waiting, group)
-    return Segment.opened(file, segment.name)
+    return Segment.opened(file, segment)
 
 
 def _write_in_order(writer: pq.ParquetWriter, tables: list[pa.Table], group: int) -> None:

@@ -2,7 +2,10 @@
 
 DuckDB sorts all rows of a day. Here segments that landing left in order are merged: a first pass
 over narrow columns finds the order of all rows, as pieces of segments, and which to leave out; a
-second one copies pieces. What is not in order is put in order first, as far as it is not.
+second one copies pieces. A segment that is not in order is put in order first.
+
+Memory holds a decoded row group of each sorted run, about 150 bytes a row, and a few batches. The
+first pass holds a table of bits, at most 128 MB, and one entry for each stretch of a coin.
 """
 
 from collections import deque

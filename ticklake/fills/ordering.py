@@ -22,7 +22,7 @@ from ticklake.fills.segments import (
 from ticklake.fills.stretches import Stretch, coin_order
 
 AT_ONCE: Final = 1 << 22
-"""Rows of stretches that overlap which are put in order together; more of one coin if need be."""
+"""Rows of stretches that overlap which are put in order together."""
 PASSED: Final = 1 << 16
 """Rows that are handed on together where nothing overlaps."""
 TIE_COLUMNS: Final = ("tid", "user", "oid", "side")
@@ -34,7 +34,7 @@ Ties = Callable[[Rows], Mapping[str, pa.Array]]
 def in_order(group: Numbers, positions: Positions, ties: Ties) -> Rows:
     """Return the order of rows by group and position; of equal ones by tid, user, oid and side.
 
-    Rows that are equal in all of it stay as they come.
+    Rows that are equal in all of it, which are one fill, stay as they come.
     """
     keys = (positions.position, positions.block, positions.time, group)
     order = np.lexsort(keys)
@@ -74,8 +74,14 @@ def pieces(
     waiting: list[Sequence[Stretch]] = []
     compared = passed = 0
     for group in _overlapping(map(day.counted_on, filter(day.stays, stretches))):
-        waiting.append(group)
         size = sum(one.end - one.begin for one in group)
+        if len(group) > 1 and size > at_once:
+            if waiting:
+                yield day.pieces_of(waiting)
+            waiting, compared, passed = [], 0, 0
+            yield from day.windows(group, at_once)
+            continue
+        waiting.append(group)
         compared += size if len(group) > 1 else 0
         passed += size
         if compared >= at_once or (not compared and passed >= PASSED):
@@ -146,28 +152,64 @@ class _Day:
         """Return the pieces of each group of stretches that overlap."""
         if not groups:
             return []
-        arrived = [sorted(group, key=lambda one: (one.segment, one.begin)) for group in groups]
-        parts = [np.concatenate([self._parts(one) for one in group]) for group in arrived]
+        parts = [self._rows(group) for group in groups]
+        group = np.repeat(np.arange(len(groups)), [len(part) for part in parts])
+        rows = np.concatenate(parts)
+        rows = rows[self._order(group, rows, self._positions(rows))]
+        cuts = np.cumsum([len(part) for part in parts])[:-1]
+        return [_slices(some) for some in np.split(rows, cuts)]
+
+    def windows(self, group: Sequence[Stretch], at_once: int) -> Iterator[Rows]:
+        """Yield the pieces of stretches that are too many rows to be put in order at once.
+
+        Rows before the first place of the next stretch can go, the others wait for it.
+        """
+        rows, positions = self._rows([]), Positions.none()
+        begin = 0
+        while begin < len(group):
+            end, size = begin, 0
+            while end < len(group) and (not size or size < at_once):
+                size += group[end].end - group[end].begin
+                end += 1
+            some = self._rows(group[begin:end])
+            rows, positions = np.concatenate((rows, some)), positions.then(self._positions(some))
+            order = self._order(np.zeros(len(rows), np.int64), rows, positions)
+            rows, positions = rows[order], positions[order]
+            full = positions.count_before(group[end].first) if end < len(group) else len(rows)
+            if full:
+                yield _slices(rows[:full])
+            rows, positions = rows[full:], positions[full:]
+            begin = end
+
+    def _rows(self, stretches: Sequence[Stretch]) -> Rows:
+        """Return the rows that stay of some stretches in order of arrival: segment and row."""
+        arrived = sorted(stretches, key=lambda one: (one.segment, one.begin))
+        parts = [np.empty((0, 3), np.int64), *map(self._parts, arrived)]
         segment, begin, end = np.concatenate(parts).T
         size = end - begin
-        group = np.repeat(np.repeat(np.arange(len(groups)), [len(part) for part in parts]), size)
-        number = np.repeat(segment, size)
-        row = np.repeat(begin - (np.cumsum(size) - size), size) + np.arange(len(number))
-        positions = Positions.of(gathered(self.segments, number, row, POSITION_COLUMNS))
+        row = np.repeat(begin - (np.cumsum(size) - size), size) + np.arange(size.sum())
+        return np.column_stack((np.repeat(segment, size), row))
+
+    def _positions(self, rows: Rows) -> Positions:
+        """Return the positions of some rows in whole blocks."""
+        positions = Positions.of(gathered(self.segments, rows[:, 0], rows[:, 1], POSITION_COLUMNS))
         position = positions.position.copy()
-        for own, count in enumerate(self.continued):
-            mine = number == own
+        for number, count in enumerate(self.continued):
+            mine = rows[:, 0] == number
             position[mine] = count(positions.block[mine], position[mine])
-        positions = replace(positions, position=position)
-        order = in_order(
-            group,
-            positions,
-            lambda rows: gathered(self.segments, number[rows], row[rows], TIE_COLUMNS),
-        )
-        group, number, row = group[order], number[order], row[order]
-        goes_on = (np.diff(group) == 0) & (np.diff(number) == 0) & (np.diff(row) == 1)
-        begins = np.append(0, np.flatnonzero(~goes_on) + 1)
-        ends = np.append(begins[1:], len(row))
-        found = np.column_stack((number[begins], row[begins], row[ends - 1] + 1))
-        cuts = np.searchsorted(group[begins], np.arange(1, len(groups)))
-        return np.split(found, cuts)
+        return replace(positions, position=position)
+
+    def _order(self, group: Rows, rows: Rows, positions: Positions) -> Rows:
+        def ties(some: Rows) -> Mapping[str, pa.Array]:
+            return gathered(self.segments, rows[some, 0], rows[some, 1], TIE_COLUMNS)
+
+        return in_order(group, positions, ties)
+
+
+def _slices(rows: Rows) -> Rows:
+    """Join rows, given by segment and row, that follow each other to pieces."""
+    number, row = rows.T
+    goes_on = (np.diff(number) == 0) & (np.diff(row) == 1)
+    begins = np.append(0, np.flatnonzero(~goes_on) + 1)
+    ends = np.append(begins[1:], len(row))
+    return np.column_stack((number[begins], row[begins], row[ends - 1] + 1))

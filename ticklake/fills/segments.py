@@ -43,24 +43,22 @@ class Segment:
     columns: frozenset[str]
     bounds: Rows
     """Where row groups begin, and where the last one ends."""
+    is_clustered: bool
+    """Whether this is a copy of a segment whose rows were put in order, ties and all."""
 
     @staticmethod
-    def opened(file: Path, name: str | None = None) -> "Segment":
-        """Read the footer of a file."""
+    def opened(file: Path, clustered_from: "Segment | None" = None) -> "Segment":
+        """Read the footer of a file: of a segment, or of a copy of one in order."""
         metadata = pq.read_metadata(file)
         sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
         return Segment(
-            name or str(file),
+            clustered_from.name if clustered_from else str(file),
             file,
             metadata,
             frozenset(metadata.schema.to_arrow_schema().names),
             np.cumsum([0, *sizes], dtype=np.int64),
+            clustered_from is not None,
         )
-
-    @property
-    def is_clustered(self) -> bool:
-        """Whether this is a copy of a segment whose rows were put in order, ties and all."""
-        return ARRIVAL in self.columns
 
     @property
     def groups(self) -> range:
@@ -152,12 +150,32 @@ class Positions:
             filled(pc.cast(columns["event_index"], pa.int64()), NO_POSITION),
         )
 
-    def __getitem__(self, rows: slice) -> "Positions":
+    @staticmethod
+    def none() -> "Positions":
+        """Return no positions."""
+        nothing = np.empty(0, np.int64)
+        return Positions(nothing, nothing, nothing)
+
+    def __getitem__(self, rows: slice | Rows) -> "Positions":
         return Positions(self.time[rows], self.block[rows], self.position[rows])
 
     def at(self, row: int) -> tuple[int, int, int]:
         """Return one of them."""
         return int(self.time[row]), int(self.block[row]), int(self.position[row])
+
+    def then(self, other: "Positions") -> "Positions":
+        """Return these positions and some more."""
+        return Positions(
+            np.concatenate((self.time, other.time)),
+            np.concatenate((self.block, other.block)),
+            np.concatenate((self.position, other.position)),
+        )
+
+    def count_before(self, place: tuple[int, int, int]) -> int:
+        """Return how many are before a place."""
+        time, block, position = place
+        is_before = (self.position < position) & (self.block == block) | (self.block < block)
+        return int(((is_before & (self.time == time)) | (self.time < time)).sum())
 
 
 POSITION_COLUMNS: Final = ("ts_event", "block_number", "event_index")

@@ -1,6 +1,6 @@
-"""Stretches of a segment: rows of one coin, one behind the other, that are in order already.
+"""Stretches of a segment: rows of a coin in one row group that follow each other and are in order.
 
-A segment that landing sorted in blocks has few: one for each coin of each block.
+A segment that landing sorted in blocks has few: about one for each coin of each block.
 """
 
 import itertools
@@ -18,7 +18,7 @@ Position = tuple[int, int, int]
 """Time, block, position in the block."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Stretch:
     """Rows of one coin from `begin` to `end`, and the positions of the first and the last."""
 
@@ -74,13 +74,9 @@ def scan(segment: Segment, number: int, most_runs: int) -> Scan | None:
             at = int(segment.bounds[group])
             first, last = positions.at(begin), positions.at(end - 1)
             one = Stretch(coins[codes[begin]], number, at + begin, at + end, first, last)
-            if begin or not found:
-                found.append(one)
-            elif _goes_on(found[-1], one, segment.is_clustered):
-                found[-1].end, found[-1].last = one.end, one.last
-            else:
-                runs += not coin_order(found[-1].coin) < coin_order(one.coin)
-                found.append(one)
+            if found and not begin:
+                runs += not _is_behind(found[-1], one, segment.is_clustered)
+            found.append(one)
     return Scan(found, blocks) if runs <= most_runs else None
 
 
@@ -89,10 +85,11 @@ def coin_order(coin: str | None) -> tuple[bool, str]:
     return coin is None, coin or ""
 
 
-def _goes_on(before: Stretch, after: Stretch, is_clustered: bool) -> bool:
-    """Say whether a stretch that begins a row group belongs to the one before it."""
-    is_behind = before.last < after.first or (is_clustered and before.last == after.first)
-    return before.coin == after.coin and is_behind
+def _is_behind(before: Stretch, after: Stretch, is_clustered: bool) -> bool:
+    """Say whether a stretch that begins a row group goes on with the run of the one before it."""
+    if before.coin != after.coin:
+        return coin_order(before.coin) < coin_order(after.coin)
+    return before.last < after.first or (is_clustered and before.last == after.first)
 
 
 def _ranks(coins: Sequence[str | None]) -> Numbers:

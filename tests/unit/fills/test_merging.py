@@ -1,7 +1,7 @@
 """Merging gives what the model's SQL gives of the same segments: row by row, in stored order."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loaders.hyperliquid.schema import RAW_SCHEMA
+from ticklake.fills import merging, ordering
+from ticklake.fills.continued import Continued
 from ticklake.fills.merging import Limits, merged
+from ticklake.fills.row_groups import Column, decoded
+from ticklake.fills.segments import Segment
 from ticklake.lake.errors import LakeError
 from ticklake.lake.inputs import read_segments
 from ticklake.lake.specs import InputSpec
@@ -307,3 +311,35 @@ def test_a_reader_may_stop_before_the_end(tmp_path: Path) -> None:
     reader = merged(written(tmp_path, [rows], 5), tmp_path, Limits(batch=5))
     assert reader.read_next_batch().num_rows == 5
     reader.close()
+
+
+def test_row_groups_are_read_when_they_are_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+
+    def noted(segment: Segment, group: int, continued: Continued) -> Mapping[str, Column]:
+        read.append(group)
+        return decoded(segment, group, continued)
+
+    monkeypatch.setattr(merging, "decoded", noted)
+    monkeypatch.setattr(ordering, "PASSED", 1)
+    rows = [PLAIN | {"tid": tid, "event_index": tid} for tid in range(100)]
+    reader = merged(written(tmp_path, [rows], 2), tmp_path, Limits(batch=2))
+    assert not read
+    reader.read_next_batch()
+    assert len(read) <= 1 + merging.AHEAD
+    assert sum(len(batch) for batch in reader) == 98
+    assert read == list(range(50))
+
+
+def test_a_segment_in_blocks_is_not_written_anew_and_one_in_disorder_is(tmp_path: Path) -> None:
+    rows = [PLAIN | {"tid": tid, "event_index": tid} for tid in range(30)]
+    coins = ["A", "B"]
+    blocks = [
+        row | {"coin": coin} for begin in (0, 15) for coin in coins for row in rows[begin:][:15]
+    ]
+    disorder = [row | {"coin": coins[place % 2]} for place, row in enumerate(rows)]
+    files = written(tmp_path, [blocks, disorder], 4)
+    assert listed(by_merging(files, tmp_path, Limits())) == listed(by_sql(files))
+    assert [file.name for file in tmp_path.glob("clustered*")] == ["clustered-1.parquet"]
