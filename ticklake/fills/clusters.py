@@ -1,7 +1,6 @@
 """A segment in order of arrival, or in any other, as a copy whose rows are in order."""
 
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -12,16 +11,12 @@ from ticklake.fills.columns import RAW_TYPES
 from ticklake.fills.ordering import TIE_COLUMNS, in_order
 from ticklake.fills.segments import ARRIVAL, Positions, Segment, text_ranks
 
-BLOCK: Final = 500_000
-"""Rows that are put in order in memory."""
-GROUP: Final = 40_960
-"""Rows of a row group: of each sorted run, the merge holds one in memory."""
 
-
-def clustered(segment: Segment, file: Path, block: int = BLOCK, group: int = GROUP) -> Segment:
+def clustered(segment: Segment, file: Path, block: int, group: int) -> Segment:
     """Write a copy of a segment that is in order by blocks of about so many rows.
 
-    Of each row it keeps where it was in the segment, for what arrived first. A row group that is
+    It has row groups of `group` rows: of each sorted run, merging holds one in memory. Of each row
+    it keeps where it was in the segment, for what arrived first. A row group of the segment that is
     larger than a block is a block.
     """
     schema = RAW_SCHEMA.append(pa.field(ARRIVAL, pa.int64()))

@@ -21,8 +21,6 @@ from ticklake.fills.segments import (
 )
 from ticklake.fills.stretches import Stretch, coin_order
 
-AT_ONCE: Final = 1 << 22
-"""Rows of stretches that overlap which are put in order together."""
 PASSED: Final = 1 << 16
 """Rows that are handed on together where nothing overlaps."""
 TIE_COLUMNS: Final = ("tid", "user", "oid", "side")
@@ -64,11 +62,12 @@ def pieces(
     stretches: Iterable[Stretch],
     continued: Sequence[Continued],
     left_out: Sequence[Rows],
-    at_once: int = AT_ONCE,
+    at_once: int,
 ) -> Iterator[Rows]:
     """Yield all rows that stay, in order, as (n, 3): the number of a segment, begin and end in it.
 
-    Stretches that do not overlap come one behind the other. Where some do, their rows are compared.
+    Stretches that do not overlap come one behind the other. Where some do, their rows are compared,
+    about `at_once` at a time.
     """
     day = _Day(segments, continued, left_out)
     waiting: list[Sequence[Stretch]] = []

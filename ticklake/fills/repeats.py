@@ -24,17 +24,15 @@ from ticklake.microstructure.compiled import compiled
 THREADS: Final = 2
 MOST_BITS: Final = 30
 """2^30 bits are 128 MB; 20M rows mark a fiftieth of them."""
-AT_ONCE: Final = 1 << 21
-"""Pairs that are looked at together."""
 
 Keys = npt.NDArray[np.uint64]
 _CLOSE: Final = ("coin", "user", "side", "tid", "oid", "ts_event", "block_number")
 
 
-def repeated_rows(segments: Sequence[Segment], at_once: int = AT_ONCE) -> Sequence[Rows]:
+def repeated_rows(segments: Sequence[Segment], at_once: int) -> Sequence[Rows]:
     """Return the rows of each segment, which rise, that are fills which another row is already.
 
-    `segments` are in order of arrival.
+    `segments` are in order of arrival. The rows of `at_once` suspects are compared at a time.
     """
     suspects = _suspects(segments)
     found: list[list[Rows]] = [[np.empty(0, np.int64)] for _ in segments]
