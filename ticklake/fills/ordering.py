@@ -120,8 +120,7 @@ class _Day:
 
     def stays(self, stretch: Stretch) -> bool:
         """Say whether any row of a stretch stays."""
-        begin, end = np.searchsorted(self.left_out[stretch.segment], (stretch.begin, stretch.end))
-        return bool(end - begin < stretch.end - stretch.begin)
+        return len(self._out(stretch)) < stretch.end - stretch.begin
 
     def counted_on(self, stretch: Stretch) -> Stretch:
         """Return a stretch with its positions in whole blocks."""
@@ -138,12 +137,21 @@ class _Day:
         found = [next(compared) if len(group) > 1 else self._parts(group[0]) for group in groups]
         return np.concatenate(found)
 
+    def _out(self, stretch: Stretch) -> Rows:
+        """Return which rows of a stretch are left out."""
+        out = self.left_out[stretch.segment]
+        if not len(out):
+            return out
+        begin, end = np.searchsorted(out, (stretch.begin, stretch.end))
+        return out[begin:end]
+
     def _parts(self, stretch: Stretch) -> Rows:
         """Return what stays of a stretch."""
-        out = self.left_out[stretch.segment]
-        begin, end = np.searchsorted(out, (stretch.begin, stretch.end))
-        begins = np.append(stretch.begin, out[begin:end] + 1)
-        ends = np.append(out[begin:end], stretch.end)
+        out = self._out(stretch)
+        if not len(out):
+            return np.array([[stretch.segment, stretch.begin, stretch.end]], np.int64)
+        begins = np.append(stretch.begin, out + 1)
+        ends = np.append(out, stretch.end)
         parts = np.column_stack((np.full(len(begins), stretch.segment), begins, ends))
         return np.asarray(parts[begins < ends])
 

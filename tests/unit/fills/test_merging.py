@@ -197,7 +197,7 @@ def in_order(row: Row) -> tuple[Any, ...]:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     days(),
     st.sampled_from([1, 3, 100]),
