@@ -4,11 +4,11 @@ import hashlib
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -97,6 +97,51 @@ def test_columns_are_encoded_by_type_and_doubles_split_where_that_makes_them_sma
         "size": {"PLAIN"}, "levels": {"DELTA_BINARY_PACKED"},
         "state": {"PLAIN", "RLE_DICTIONARY"}, "is_gap": {"PLAIN"}, "text": {"PLAIN"},
     }  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.sampled_from([None, "a", "b", "c", "a text"]), min_size=1, max_size=60),
+    st.lists(st.sampled_from([None, "b", "unused", "c", "a", "a text"]), unique=True),
+    st.integers(1, 9),
+    st.integers(1, 9),
+)
+def test_text_as_dictionaries_has_the_bytes_of_text(
+    tmp_path_factory: pytest.TempPathFactory,
+    texts: list[str | None],
+    known: list[str | None],
+    batch_rows: int,
+    row_group: int,
+) -> None:
+    """Of all texts and more in another order, or of those of a batch in their own."""
+    folder = tmp_path_factory.mktemp("written")
+    plain = pa.table({"row_seq": range(len(texts)), "text": pa.array(texts, pa.string())})
+    shared = pa.array([*known, *texts], pa.string()).dictionary_encode()[len(known) :]
+    own = [
+        plain.slice(begin, batch_rows).set_column(
+            1, "text", pc.dictionary_encode(plain["text"].slice(begin, batch_rows).combine_chunks())
+        )
+        for begin in range(0, len(texts), batch_rows)
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writing, "ROW_GROUP", row_group)
+        written(plain, folder / "plain")
+        for name, tables in {"shared": [plain.set_column(1, "text", shared)], "own": own}.items():
+            batches = [
+                batch for table in tables for batch in table.to_batches(max_chunksize=batch_rows)
+            ]
+            write_in_order(plain.schema, batches, ["row_seq"], folder / name)
+            assert (folder / name).read_bytes() == (folder / "plain").read_bytes(), name
+
+
+def test_a_dictionary_that_is_large_has_the_bytes_of_its_text(tmp_path: Path) -> None:
+    count = 40_000
+    texts = [f"{at % 9_000:0200}" for at in range(count)]
+    plain = pa.table({"row_seq": range(count), "text": pa.array(texts)})
+    written(plain, tmp_path / "plain")
+    encoded = plain.set_column(1, "text", plain["text"].combine_chunks().dictionary_encode())
+    write_in_order(plain.schema, encoded.to_batches(), ["row_seq"], tmp_path / "encoded")
+    assert (tmp_path / "encoded").read_bytes() == (tmp_path / "plain").read_bytes()
 
 
 def test_every_engine_reads_back_what_was_written(tmp_path: Path) -> None:
@@ -190,15 +235,10 @@ def test_readers_see_the_types_they_see_of_sorted_rows(tmp_path: Path) -> None:
     assert seen[2] == seen[3]
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"order_by": ["ts_event", "value"]}, {"unit_by": ["exchange", "date"]}]
-)
-def test_a_model_that_keeps_order_has_one_column_to_order_by_and_units_of_a_partition(
-    wrong: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_model_that_keeps_order_has_units_of_a_partition(tmp_path: Path) -> None:
     config = {
-        "partition_by": MODELS["steps"]["partition_by"], "unit_by": None, "order_by": ["value"],
-        "time_column": None, "closed_by": None, "keeps_order": True, **wrong,
+        "partition_by": MODELS["steps"]["partition_by"], "unit_by": ["exchange", "date"],
+        "order_by": ["value"], "time_column": None, "closed_by": None, "keeps_order": True,
     }  # fmt: skip
     specification = {
         "invocation": "one", "root": str(tmp_path), "name": "steps", "language": "sql",
@@ -208,4 +248,7 @@ def test_a_model_that_keeps_order_has_one_column_to_order_by_and_units_of_a_part
         "selection": {"from": None, "to": None, "exchanges": None, "symbols": None},
     }  # fmt: skip
     with duckdb.connect() as connection:
-        assert "keeps_order needs one" in run_model(connection, specification)["error"]
+        assert (
+            "keeps_order needs unit_by to be partition_by"
+            in run_model(connection, specification)["error"]
+        )

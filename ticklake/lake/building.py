@@ -204,9 +204,7 @@ class _Worker:
         self._connection.register(RETURNED, rows.schema.empty_table())
         self._check_contract(f"select * from {RETURNED}")
         schema = self._connection.sql(self._select(f"from {RETURNED}")).to_arrow_table().schema
-        batches = (
-            own.select(self._columns).cast(schema) for own in map(self._own_rows(unit), rows)
-        )
+        batches = (own.select(self._columns) for own in map(self._own_rows(unit), rows))
         staged = write_in_order(schema, batches, self._model.order_by, self._folder / "0.parquet")
         self._publish(unit, {unit.key: staged})
 
@@ -269,7 +267,7 @@ class _Worker:
         if not self._model.keeps_order:
             return write_sorted(self._connection, rows, order_by, file)
         if not is_sorted:
-            rows += f" order by {order_by[0]}"
+            rows += f" order by {', '.join(order_by)}"
         self._connection.execute(f"set streaming_buffer_size = '{AHEAD}'")
         reader = self._connection.sql(rows).to_arrow_reader(ROW_GROUP)
         return write_in_order(reader.schema, reader, order_by, file)

@@ -10,7 +10,7 @@ WRITER: Final = (
 SAMPLE: Final = 4_096
 """Rows in order that are encoded twice to see how a column of doubles gets smaller."""
 IN_ORDER: Final = (
-    f"{WRITER}, by pyarrow: text that repeats as dictionary, integers as differences, doubles in "
-    f"streams of bytes where {SAMPLE} rows get smaller"
+    f"{WRITER}, by pyarrow: text and decimals that repeat as dictionary, integers as differences, "
+    f"doubles in streams of bytes where {SAMPLE} rows get smaller"
 )
 """What `writing.py` makes of rows in order: named here, so that a change builds them again."""

@@ -415,10 +415,10 @@ def _model(spec: Mapping[str, Any]) -> ModelSpec:
     partition_by = tuple(config["partition_by"])
     unit_by = tuple(config["unit_by"] or partition_by)
     order_by = tuple(config["order_by"] or ())
-    if config["keeps_order"] and (unit_by != partition_by or len(order_by) != 1):
+    if config["keeps_order"] and unit_by != partition_by:
         raise LakeError(
-            f"Model {spec['name']}: keeps_order needs one column in order_by, and unit_by to be "
-            "partition_by. Leave keeps_order out, or change these."
+            f"Model {spec['name']}: keeps_order needs unit_by to be partition_by. "
+            "Leave keeps_order out, or change these."
         )
     return ModelSpec(
         name=spec["name"],

@@ -22,14 +22,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ticklake.lake.connection import quoted
-from ticklake.lake.errors import LakeError
 from ticklake.lake.file_format import ROW_GROUP, SAMPLE, WRITER
 from ticklake.lake.row_groups import RowGroupFile
+from ticklake.lake.row_order import RowOrder
 
 ENCODERS: Final = 2
 PIECES: Final = 2
 """Runs of columns that a row group is encoded in, so that no encoder is idle at the end."""
 SPLIT: Final = "BYTE_STREAM_SPLIT"
+NO_LIMIT: Final = 1 << 30
+"""Bytes of a dictionary. One that is given up half way is another for text than for its numbers."""
 
 Room = npt.NDArray[np.uint8]
 _SPARE: Final[list[Room]] = []
@@ -73,13 +75,14 @@ def write_in_order(
     file: Path,
     encoders: int = ENCODERS,
 ) -> Staged:
-    """Write rows as they come, in batches of any size.
+    """Write rows as they come, in batches of any size, in the types of `schema`.
 
-    `order_by` is one column of integers. Raises LakeError where they do not rise from row to row.
-    The bytes depend on the rows alone: neither on the batches nor on how many threads encode.
+    Raises LakeError where a row is not behind the one before it by `order_by`: see RowOrder. The
+    bytes depend on the rows alone: neither on the batches nor on how many threads encode. Text may
+    come as dictionaries that have each text once.
     """
-    (column,) = order_by
-    last: int | None = None
+    order = RowOrder.of(order_by)
+    last: pa.Table | None = None
     row_count = 0
     encodings: Encodings | None = None
     rooms: SimpleQueue[Room] = SimpleQueue()
@@ -92,9 +95,9 @@ def write_in_order(
         ThreadPoolExecutor(1) as writer,
     ):
         for group in _row_groups(schema, batches):
-            last = _last_in_order(column, group, last)
+            last = order.check(group, last)
             row_count += len(group)
-            encodings = encodings or _encodings(group)
+            encodings = encodings or _encodings(group.cast(schema))
             for piece in _pieces(group):
                 room = _roomy(rooms.get(), piece)
                 encoded = encoder.submit(_encoded, piece, encodings, room)
@@ -116,30 +119,18 @@ def _pieces(group: pa.Table) -> Iterator[pa.Table]:
         yield group.select(names.tolist())
 
 
-def _last_in_order(column: str, group: pa.Table, last: int | None) -> int:
-    numbers = group[column].to_numpy()
-    before = numbers if last is None else np.concatenate([[last], numbers])
-    if (falls := np.flatnonzero(before[1:] <= before[:-1])).size:
-        raise LakeError(
-            f"rows do not come by {column}: after {before[falls[0]]} comes "
-            f"{before[falls[0] + 1]}. Return them in that order, or leave keeps_order out "
-            "of the model's config."
-        )
-    return int(numbers[-1])
-
-
 def _encodings(first: pa.Table) -> Encodings:
     """Return how columns are encoded, judged by the first rows.
 
-    Text gets a dictionary where it repeats. Numbers, which are features or ids, hardly do: a
-    dictionary would be built, found too large, and thrown away. Integers are stored as differences.
-    Doubles are split into streams of first bytes, second bytes and so on where zstd then finds more
-    in them: in digits without end, but not in values that come again.
+    Text and exact numbers get a dictionary where they repeat. Other numbers, which are features or
+    ids, hardly do: a dictionary would be built, found too large, and thrown away. Integers are
+    stored as differences. Doubles are split into streams of first bytes, second bytes and so on
+    where zstd then finds more in them: in digits without end, but not in values that come again.
     """
     dictionaries = [
         item.name
         for item in first.schema
-        if pa.types.is_string(item.type)
+        if (pa.types.is_string(item.type) or pa.types.is_decimal(item.type))
         and pc.count_distinct(first[item.name]).as_py() <= len(first) // 4
     ]
     integers = [item.name for item in first.schema if pa.types.is_integer(item.type)]
@@ -163,8 +154,18 @@ def _column_sizes(table: pa.Table, encodings: Encodings) -> dict[str, int]:
 
 def _roomy(room: Room, group: pa.Table) -> Room:
     """Return a room in which the file of a row group fits: this one if it can be."""
-    size = 2 * group.nbytes + (1 << 20)
+    size = 2 * sum(map(_plain_size, group.columns)) + (1 << 20)
     return room if len(room) >= size else np.empty(size, np.uint8)
+
+
+def _plain_size(column: pa.ChunkedArray) -> int:
+    """Return how many bytes a column has without a dictionary, or a few more."""
+    sizes = [
+        pc.sum(pc.binary_length(piece.dictionary).take(piece.indices)).as_py() or 0
+        for piece in column.chunks
+        if pa.types.is_dictionary(column.type)
+    ]
+    return int(column.nbytes + sum(sizes))
 
 
 def _alone(table: pa.Table, encodings: Encodings) -> pa.Buffer:
@@ -182,6 +183,7 @@ def _encoded(group: pa.Table, encodings: Encodings, room: Room) -> pa.Buffer:
         compression="zstd",
         compression_level=1,
         use_dictionary=encodings.dictionaries,
+        dictionary_pagesize_limit=NO_LIMIT,
         column_encoding=encodings.columns,
         store_schema=False,
     ) as writer:
@@ -209,11 +211,34 @@ def _row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterato
     for batch in batches:
         while count + len(batch) >= ROW_GROUP:
             cut = ROW_GROUP - count
-            pieces = [*waiting, batch.slice(0, cut)]
-            yield pa.Table.from_batches(pieces, schema).combine_chunks()
+            yield _in_one_piece([*waiting, batch.slice(0, cut)], schema)
             waiting, count, batch = [], 0, batch.slice(cut)
         if len(batch):
             waiting.append(batch)
             count += len(batch)
     if waiting:
-        yield pa.Table.from_batches(waiting, schema).combine_chunks()
+        yield _in_one_piece(waiting, schema)
+
+
+def _in_one_piece(pieces: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    if len(pieces) > 1:
+        plain = [piece.cast(schema) for piece in pieces]
+        return pa.Table.from_batches(plain, schema).combine_chunks()
+    (piece,) = pieces
+    columns = [
+        column if _is_as_written(column, kind) else column.cast(kind)
+        for column, kind in zip(piece.columns, schema.types, strict=True)
+    ]
+    return pa.table(columns, names=schema.names)
+
+
+def _is_as_written(column: pa.Array, kind: pa.DataType) -> bool:
+    """Say whether a column is of a type, or a dictionary as a file of these rows has it.
+
+    That is one with texts in the order in which rows come to them.
+    """
+    if not pa.types.is_dictionary(column.type) or column.type.value_type != kind:
+        return bool(column.type == kind)
+    seen = np.maximum.accumulate(np.asarray(column.indices.fill_null(-1)))
+    is_next = seen[0] <= 0 and (np.diff(seen) <= 1).all()
+    return bool(is_next and seen[-1] + 1 == len(column.dictionary))

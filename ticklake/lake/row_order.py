@@ -1,0 +1,87 @@
+"""Whether rows come in the order that a model declares, as DuckDB would sort them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ticklake.lake.errors import LakeError
+
+NULLS_FIRST: Final = " nulls first"
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class RowOrder:
+    """A total order by columns of integers, times and text, each row behind the one before it.
+
+    Nulls are last, and first in columns of `nulls_first`.
+    """
+
+    columns: Sequence[str]
+    nulls_first: frozenset[str]
+
+    @classmethod
+    def of(cls, order_by: Sequence[str]) -> Self:
+        """Take what a model's config says: names of columns, some of them `nulls first`."""
+        names = [item.removesuffix(NULLS_FIRST) for item in order_by]
+        first = (item.removesuffix(NULLS_FIRST) for item in order_by if item.endswith(NULLS_FIRST))
+        return cls(names, frozenset(first))
+
+    def check(self, rows: pa.Table, last: pa.Table | None) -> pa.Table:
+        """Return the last of some rows, which is `last` of the next ones.
+
+        Raises LakeError where a row is not behind the one before it.
+        """
+        rows = rows.select(self.columns)
+        if last is not None:
+            seam = pa.concat_tables([last.cast(rows.schema), rows.slice(0, 1)]).combine_chunks()
+            self._refuse(seam, self._first_fall(seam))
+        self._refuse(rows, self._first_fall(rows))
+        return rows.slice(len(rows) - 1)
+
+    def _first_fall(self, rows: pa.Table) -> int | None:
+        """Return the first row that the next one is not behind."""
+        same = np.arange(len(rows) - 1)  # rows that are as the next one in all columns so far
+        falls = []
+        for name in self.columns:
+            if not len(same):
+                break
+            for keys in _keys(rows[name], nulls_first=name in self.nulls_first):
+                before, after = keys[same], keys[same + 1]
+                falls.append(same[after < before])
+                same = same[after == before]
+        found = np.concatenate([*falls, same])
+        return int(found.min()) if len(found) else None
+
+    def _refuse(self, rows: pa.Table, fall: int | None) -> None:
+        if fall is None:
+            return
+        before, after = (
+            ", ".join(str(rows[name][fall + step].cast(pa.string())) for name in self.columns)
+            for step in (0, 1)
+        )
+        raise LakeError(
+            f"rows do not come by {', '.join(self.columns)}: after {before} comes {after}. "
+            "Return them in that order, or leave keeps_order out of the model's config."
+        )
+
+
+def _keys(column: pa.ChunkedArray, *, nulls_first: bool) -> list[npt.NDArray[Any]]:
+    """Return numbers by which rows are in the order of a column: of nulls, then of values."""
+    array = column.combine_chunks()
+    if pa.types.is_string(array.type):
+        array = array.dictionary_encode()
+    if pa.types.is_dictionary(array.type):
+        ranks = pc.rank(array.dictionary, tiebreaker="dense").cast(pa.int64())
+        array = ranks.take(array.indices)
+    values = array.cast(pa.int64())
+    if not values.null_count:
+        return [np.asarray(values)]
+    is_null = np.asarray(values.is_null(), np.int64)
+    return [-is_null if nulls_first else is_null, np.asarray(values.fill_null(0))]
