@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import duckdb
@@ -53,9 +54,13 @@ class FailedUnitsError(LakeError):
 
 
 Compute = Callable[
-    [duckdb.DuckDBPyConnection, Sequence[Unit], Mapping[str, list[str]]], str | pa.RecordBatchReader
+    [duckdb.DuckDBPyConnection, Sequence[Unit], Mapping[str, list[str]], Path],
+    str | pa.RecordBatchReader,
 ]
-"""Given a batch and the files of each input, return the SQL of the result, or its rows."""
+"""Given a batch and the files of each input, return the SQL of the result, or its rows.
+
+The folder is for files of its own, and is there until the rows are written.
+"""
 
 
 class RawCheck(Protocol):
@@ -148,7 +153,8 @@ class _Worker:
     def run(self, units: Sequence[Unit]) -> None:
         """Build a batch; where that fails, build its units one by one to find the one at fault."""
         try:
-            self._run(units)
+            with TemporaryDirectory(dir=self._folder) as scratch:
+                self._run(units, Path(scratch))
         except LakeError:
             raise
         except WRONG_FOR_ALL as error:
@@ -166,7 +172,7 @@ class _Worker:
             where = partition_path(self._model.unit_by, units[0].key)
             self._report.failures.append(f"{where}: {error}")
 
-    def _run(self, units: Sequence[Unit]) -> None:
+    def _run(self, units: Sequence[Unit], scratch: Path) -> None:
         model, connection = self._model, self._connection
         files = input_files(connection, model.inputs, units, self._source.url, self._folder)
         set_files(connection, files)
@@ -174,7 +180,7 @@ class _Worker:
         connection.execute(
             f"set variable closed_units = [{', '.join(map(quoted, closed))}]::varchar[]"
         )
-        result = self._compute(connection, units, files)
+        result = self._compute(connection, units, files, scratch)
         if isinstance(result, pa.RecordBatchReader):
             if model.keeps_order:
                 self._run_in_order(units[0], result)

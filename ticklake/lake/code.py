@@ -11,16 +11,17 @@ from typing import Any
 from ticklake.lake.file_format import IN_ORDER, WRITER
 from ticklake.lake.tables import fingerprint
 
-PACKAGE = "ticklake"
-FOLDER = Path(__file__).parents[1]
+PACKAGES = ("loaders", "ticklake")
+FOLDER = Path(__file__).parents[2]
+"""Where they lie."""
 ENGINES = ("duckdb", "llvmlite", "numba", "numpy", "polars", "pyarrow")
 
 
 def code_fingerprint(source: str, config: Mapping[str, Any], language: str) -> str:
     """Return the fingerprint of a model.
 
-    `source` is compiled SQL, or the raw text of a Python model; then every module of ticklake that
-    it imports, directly or through another, counts as well.
+    `source` is compiled SQL, or the raw text of a Python model; then every module of ours that it
+    imports, directly or through another, counts as well.
     """
     kernels = {}
     if language == "python":
@@ -37,7 +38,7 @@ def engine_versions() -> dict[str, str]:
 
 
 def _imported(source: str) -> set[str]:
-    """Return the modules of this package that a source text imports, all the way down."""
+    """Return our modules that a source text imports, all the way down."""
     found: set[str] = set()
     waiting = [(source, "")]
     while waiting:
@@ -52,7 +53,7 @@ def _imported(source: str) -> set[str]:
 
 @cache
 def _names(source: str, package: str) -> frozenset[str]:
-    """Return the modules of this package that a text imports, with the packages they lie in."""
+    """Return our modules that a text imports, with the packages they lie in."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -67,15 +68,15 @@ def _names(source: str, package: str) -> frozenset[str]:
     return frozenset(
         ".".join(parts[:length])
         for parts in (name.split(".") for name in names)
-        if parts[0] == PACKAGE
-        for length in range(2, len(parts) + 1)  # the package itself makes no table
+        if parts[0] in PACKAGES
+        for length in range(2, len(parts) + 1)  # the packages themselves make no table
     )
 
 
 @cache
 def _path(module: str) -> Path | None:
     """Return the file of a module, None where there is none. Imports nothing to find it."""
-    place = FOLDER.joinpath(*module.split(".")[1:])
+    place = FOLDER.joinpath(*module.split("."))
     candidates = (place / "__init__.py", place.with_suffix(".py"))
     return next((path for path in candidates if path.is_file()), None)
 

@@ -245,7 +245,7 @@ def _built(
     """Do what is planned; return what the materialization reports to Jinja."""
     spec, planner, plan = planned.spec, planned.planner, planned.plan
     model, table, code = planner.model, planner.table, planner.code
-    compute = _compute(spec, model)
+    compute = _compute(session, spec, model)
     if os.environ.get(COMPARE_ONLY):
         from ticklake.lake.comparing import compare
 
@@ -385,13 +385,13 @@ def _prepare_python_models() -> None:
     threading.Thread(target=prepare).start()
 
 
-def _compute(spec: Mapping[str, Any], model: ModelSpec) -> "Compute":
+def _compute(session: Session, spec: Mapping[str, Any], model: ModelSpec) -> "Compute":
     """Return what computes the units of a model; a Python model is imported here."""
     if spec["language"] == "python":
         from ticklake.lake.python_models import python_compute
 
-        return python_compute(model, spec["compiled_code"], spec["path"])
-    return lambda connection, units, files: spec["compiled_code"]
+        return python_compute(model, spec["compiled_code"], spec["path"], session.storage)
+    return lambda connection, units, files, folder: spec["compiled_code"]
 
 
 def _seed_fingerprint(session: Session, relation: str) -> str:

@@ -1,7 +1,7 @@
-"""Merging gives what the model's SQL gives of the same segments: row by row, in stored order."""
+"""Merging gives what `fills.sql` gives of the same segments: row by row, in stored order."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +19,26 @@ from ticklake.fills import merging, ordering
 from ticklake.fills.continued import Continued
 from ticklake.fills.merging import Limits, merged
 from ticklake.fills.row_groups import Column, decoded
-from ticklake.fills.segments import Segment
+from ticklake.fills.segments import Segment, _plain_type
+from ticklake.lake import writing
 from ticklake.lake.errors import LakeError
 from ticklake.lake.inputs import read_segments
 from ticklake.lake.specs import InputSpec
+from ticklake.lake.writing import write_in_order
 
 REPOSITORY = Path(__file__).parents[3]
 KEYS = ("exchange", "date")
 REQUIRED = {"ts_event", "user", "coin", "px", "sz", "side", "tid", "oid"}
 START = 1_754_006_400_000_000
 
+(MODEL,) = yaml.safe_load((REPOSITORY / "python_models/compacted/fills.yml").read_text())["models"]
+ORDER = MODEL["config"]["order_by"]
+
 Row = dict[str, Any]
 
 
-def model_sql() -> str:
-    """The query of models/compacted/fills.sql in its order, for files in the variable in_fills."""
+def reference_sql() -> str:
+    """The query of fills.sql in the order of the model, for files in the variable in_fills."""
     (source,) = yaml.safe_load((REPOSITORY / "models/sources/raw.yml").read_text())["sources"]
     columns = {
         column["name"]: column["data_type"]
@@ -44,17 +49,13 @@ def model_sql() -> str:
     }
     rows = read_segments(InputSpec("fills", "", KEYS, columns, True), "getvariable('in_fills')")
     macro = (REPOSITORY / "macros/exact_decimal.sql").read_text()
-    model = (REPOSITORY / "models/compacted/fills.sql").read_text()
-    configured: dict[str, Any] = {}
-    query = jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(macro + model)
-    sql = query.render(
-        config=lambda **given: configured.update(given) or "", lake_source=lambda *_: f"({rows})"
-    )
-    order = ", ".join(configured["order_by"])
-    return f"select * exclude ({', '.join(KEYS)}) from ({sql}) order by {order}"
+    reference = (Path(__file__).parent / "fills.sql").read_text()
+    query = jinja2.Environment().from_string(macro + reference)
+    sql = query.render(lake_source=lambda *_: f"({rows})")
+    return f"select * exclude ({', '.join(KEYS)}) from ({sql}) order by {', '.join(ORDER)}"
 
 
-SQL = model_sql()
+SQL = reference_sql()
 
 
 def by_sql(files: Sequence[Path]) -> pa.Table:
@@ -68,13 +69,22 @@ def by_merging(files: Sequence[Path], folder: Path, limits: Limits) -> pa.Table:
     """Merge, write as tables are written, and read that as analysts do."""
     file = folder / "merged.parquet"
     reader = merged(files, folder, limits)
-    with pq.ParquetWriter(file, reader.schema, store_schema=False) as writer:
-        for batch in reader:
-            batch.validate(full=True)
-            writer.write_batch(batch)
-    with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        return connection.execute(f"from '{file}'").to_arrow_table()
+    schema = pa.schema([field.with_type(_plain_type(field.type)) for field in reader.schema])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writing, "ROW_GROUP", limits.batch)
+        staged = write_in_order(schema, validated(reader), ORDER, file)
+        with duckdb.connect() as connection:
+            connection.execute("set timezone = 'UTC'")
+            found = connection.execute(f"from '{file}'").to_arrow_table()
+        again = write_in_order(schema, found.cast(schema).to_batches(), ORDER, folder / "again")
+    assert staged.sha256 == again.sha256, "dictionaries are those that the writer would make"
+    return found
+
+
+def validated(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    for batch in reader:
+        batch.validate(full=True)
+        yield batch
 
 
 def listed(table: pa.Table) -> list[Row]:

@@ -47,6 +47,13 @@ class Storage(Protocol):
         """Return a forward-only stream of the object. Raises FileNotFoundError."""
         ...
 
+    def local_file(self, path: str, folder: Path) -> Path:
+        """Return a local file with the object's bytes: a copy below `folder` where it is none.
+
+        Raises FileNotFoundError.
+        """
+        ...
+
     def read_end(self, path: str, length: int) -> bytes:
         """Return the last `length` bytes, or all of fewer. Raises FileNotFoundError."""
         ...

@@ -67,6 +67,12 @@ class LocalStorage:
         except (IsADirectoryError, NotADirectoryError):  # on S3 there is no object either
             raise FileNotFoundError(self.url(path)) from None
 
+    def local_file(self, path: str, folder: Path) -> Path:
+        file = Path(self.url(path))
+        if not file.is_file():
+            raise FileNotFoundError(file)
+        return file
+
     def read_end(self, path: str, length: int) -> bytes:
         with self.open(path) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - length))

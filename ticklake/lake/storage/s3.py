@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import shutil
 import tempfile
 import time
 import uuid
@@ -106,6 +107,13 @@ class S3Storage:
 
         body = _ResumingBody(self.url(path), start_at)
         return cast(BinaryIO, io.BufferedReader(body, buffer_size=BLOCK))
+
+    def local_file(self, path: str, folder: Path) -> Path:
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with self.open(path) as stream, file.open("wb") as copy:
+            shutil.copyfileobj(stream, copy, BLOCK)
+        return file
 
     def read_end(self, path: str, length: int) -> bytes:
         request = self._object(path) | {"Range": f"bytes=-{length}"} | self._payer

@@ -1,11 +1,4 @@
-{# One row per fill: one side of one execution, as the venue reported it to one user. #}
-{{ config(
-    materialized='lake',
-    partition_by=['exchange', 'date'],
-    order_by=[
-        'symbol', 'ts_event', 'block_number nulls first', 'event_index', 'tid', 'user', 'oid', 'side'
-    ],
-) }}
+{# What the model `fills` is in SQL: slow, and short enough to be right. Merging is held to it. #}
 
 {#- Together with the block, or without one the instant, these say which fill a row is. -#}
 {%- set fill_key = 'exchange, date, coin, tid, user, oid, side' %}
