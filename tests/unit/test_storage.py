@@ -94,6 +94,16 @@ def test_the_end_of_an_object_is_read_without_the_rest(lake: Lake) -> None:
         lake.storage.read_end("raw/missing", 4)
 
 
+def test_a_local_file_has_the_bytes_of_an_object(lake: Lake, tmp_path: Path) -> None:
+    lake.storage.write("raw/day=1/a.bin", b"one")
+    lake.storage.write("raw/day=2/a.bin", b"two")
+    files = [lake.storage.local_file(f"raw/day={day}/a.bin", tmp_path / "copies") for day in (1, 2)]
+    assert [file.read_bytes() for file in files] == [b"one", b"two"]
+    assert all(str(file).endswith(f"raw/day={day}/a.bin") for day, file in enumerate(files, 1))
+    with pytest.raises(FileNotFoundError):
+        lake.storage.local_file("raw/missing", tmp_path)
+
+
 def test_a_tag_changes_with_the_bytes(lake: Lake) -> None:
     one = lake.storage.write("a", b"one")
     two = lake.storage.write("a", b"two")
