@@ -12,7 +12,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ticklake.fills.columns import known, texts
-from ticklake.lake.errors import LakeError
 from ticklake.microstructure.compiled import compiled
 
 SCALE: Final = 12
@@ -34,7 +33,7 @@ Words = npt.NDArray[np.uint64]
 def exact_decimals(text: pa.StringArray, where: str) -> Words:
     """Return text as whole numbers of 10^-12, in (n, 2) words of 64 bits, the lower one first.
 
-    A null is any number. Raises LakeError, which says `where`, for a value that is no plain decimal
+    A null is any number. Raises ValueError, which says `where`, for a value that is no plain decimal
     or needs more than 26 digits before the point or 12 after it.
     """
     data, offsets = texts(text)
@@ -60,7 +59,7 @@ def _number(text: str, where: str) -> int:
         number = int(whole + fraction.ljust(SCALE, "0")) if whole + fraction else LIMIT
         if number < LIMIT:
             return -number if sign == "-" else number
-    raise LakeError(
+    raise ValueError(
         f"{text!r} in {where}: a plain decimal with at most 26 digits before the point and "
         f"{SCALE} after it? Nothing is rounded. Correct the segment, or move it away."
     )

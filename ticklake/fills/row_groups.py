@@ -24,7 +24,6 @@ from ticklake.fills.columns import (
 from ticklake.fills.continued import Continued
 from ticklake.fills.decimals import Words, exact_decimals
 from ticklake.fills.segments import FIRST, NO_POSITION, Segment
-from ticklake.lake.errors import LakeError
 
 Bytes = npt.NDArray[np.uint8]
 Indices = npt.NDArray[np.int32]
@@ -76,7 +75,7 @@ Column = Values | Decimals | Text | Repeated | None
 def decoded(segment: Segment, group: int, continued: Continued) -> Mapping[str, Column]:
     """Read a row group of a segment.
 
-    Raises LakeError for a number that is no exact decimal, and for a position beyond an integer.
+    Raises ValueError for a number that is no exact decimal, and for a position beyond an integer.
     """
     raw = dict(segment.read(group, RAW_TYPES))
     for field in RAW_TYPES["liquidation"]:
@@ -109,7 +108,7 @@ def _whole_blocks(raw: Mapping[str, pa.Array], continued: Continued, segment: Se
     )
     is_null = found == NO_POSITION
     if (found[~is_null] > _HIGHEST).any():
-        raise LakeError(
+        raise ValueError(
             f"event_index of {segment.name}: with the parts of its block in earlier segments a "
             f"position is above {_HIGHEST}. Correct the segment, or move it away."
         )
