@@ -1,4 +1,8 @@
-"""Pieces of decoded row groups, copied into the columns of one batch of fills."""
+"""Pieces of decoded row groups, copied into the columns of one batch of fills.
+
+The loops take slices and count from 0 in them: so the compiler knows that no index is negative, and
+copies many bytes at once.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +13,7 @@ import pyarrow as pa
 
 from ticklake.fills.columns import DECIMAL, FILLS, REPEATED_TEXT, TEXT, Flags, Numbers
 from ticklake.fills.decimals import Words
+from ticklake.fills.rooms import Rooms
 from ticklake.fills.row_groups import Bytes, Column, Decimals, Indices, Repeated, Text, Values
 from ticklake.fills.segments import Rows
 from ticklake.microstructure.compiled import compiled
@@ -27,27 +32,30 @@ class Part:
     places: Rows
 
 
-def batch_of(parts: Sequence[Part], count: int) -> pa.RecordBatch:
+def batch_of(parts: Sequence[Part], count: int, rooms: Rooms) -> pa.RecordBatch:
     """Return the fills of some pieces, which fill `count` rows."""
     return pa.record_batch(
-        [_column(parts, count, item.name, item.type) for item in FILLS], schema=FILLS
+        [_column(parts, count, item.name, item.type, rooms) for item in FILLS], schema=FILLS
     )
 
 
-def _column(parts: Sequence[Part], count: int, name: str, kind: pa.DataType) -> pa.Array:
+def _column(
+    parts: Sequence[Part], count: int, name: str, kind: pa.DataType, rooms: Rooms
+) -> pa.Array:
     if all(part.columns[name] is None for part in parts):
         return pa.nulls(count, kind)
     if kind == REPEATED_TEXT:
-        return _repeated(parts, count, name)
+        return _repeated(parts, count, name, rooms)
     are_known = _known(parts, count, name)
     if kind == TEXT:
-        buffers = _text(parts, count, name)
+        buffers = _text(parts, count, name, rooms)
     elif kind == DECIMAL:
-        buffers = [_decimals(parts, count, name)]
+        buffers = [_decimals(parts, count, name, rooms)]
     elif pa.types.is_boolean(kind):
-        buffers = [np.packbits(_values(parts, count, name, np.dtype("i1")), bitorder="little")]
+        flags = _values(parts, name, np.empty(count, np.int8))
+        buffers = [np.packbits(flags, bitorder="little")]
     else:
-        buffers = [_values(parts, count, name, np.dtype(f"i{kind.bit_width // 8}"))]
+        buffers = [_values(parts, name, rooms.empty(count, np.dtype(f"i{kind.bit_width // 8}")))]
     return _array(kind, count, are_known, *buffers)
 
 
@@ -66,7 +74,7 @@ def _known(parts: Sequence[Part], count: int, name: str) -> Flags | None:
         if column is not None and (are_known := _are_known(column)) is not None:
             _copy(are_known, part.begins, part.ends, part.places, out)
         elif column is not None:
-            _fill(part.begins, part.ends, part.places, out)
+            _fill(part.begins, part.ends, part.places, True, out)
     return out
 
 
@@ -75,36 +83,39 @@ def _are_known(column: Column) -> Flags | None:
     return column.are_known
 
 
-def _values(parts: Sequence[Part], count: int, name: str, kind: np.dtype[np.generic]) -> Numbers:
-    out = np.zeros(count, kind)
+def _values(parts: Sequence[Part], name: str, out: Numbers) -> Numbers:
     for part in parts:
         column = part.columns[name]
         if isinstance(column, Values):
-            _copy(column.values.view(kind), part.begins, part.ends, part.places, out)
+            _copy(column.values.view(out.dtype), part.begins, part.ends, part.places, out)
+        else:
+            _fill(part.begins, part.ends, part.places, 0, out)
     return out
 
 
-def _decimals(parts: Sequence[Part], count: int, name: str) -> Words:
-    out = np.zeros((count, 2), np.uint64)
+def _decimals(parts: Sequence[Part], count: int, name: str, rooms: Rooms) -> Words:
+    flat = rooms.empty(2 * count, np.dtype(np.uint64))
     for part in parts:
         column = part.columns[name]
         if not isinstance(column, Decimals):
-            continue
-        if column.indices is None:
-            _copy_words(column.words, part.begins, part.ends, part.places, out)
+            _fill(2 * part.begins, 2 * part.ends, 2 * part.places, 0, flat)
+        elif column.indices is None:
+            words = column.words.reshape(-1)
+            _copy(words, 2 * part.begins, 2 * part.ends, 2 * part.places, flat)
         else:
-            _look_up_words(column.words, column.indices, part.begins, part.ends, part.places, out)
-    return out
+            out = flat.reshape(-1, 2)
+            _look_up(column.words, column.indices, part.begins, part.ends, part.places, out)
+    return flat
 
 
-def _text(parts: Sequence[Part], count: int, name: str) -> list[Numbers]:
+def _text(parts: Sequence[Part], count: int, name: str, rooms: Rooms) -> list[Numbers]:
     sizes = np.zeros(count + 1, np.int32)
     for part in parts:
         column = part.columns[name]
         if isinstance(column, Text):
             _sizes(column.offsets, part.begins, part.ends, part.places, sizes)
-    offsets = np.cumsum(sizes, dtype=np.int32)
-    data = np.empty(offsets[-1], np.uint8)
+    offsets = np.cumsum(sizes, out=rooms.empty(count + 1, np.dtype(np.int32)))
+    data = rooms.empty(int(offsets[-1]), np.dtype(np.uint8))
     for part in parts:
         column = part.columns[name]
         if isinstance(column, Text):
@@ -114,20 +125,24 @@ def _text(parts: Sequence[Part], count: int, name: str) -> list[Numbers]:
     return [offsets, data]
 
 
-def _repeated(parts: Sequence[Part], count: int, name: str) -> pa.DictionaryArray:
+def _repeated(parts: Sequence[Part], count: int, name: str, rooms: Rooms) -> pa.DictionaryArray:
     """Number the texts in the order in which they are met, each once."""
     columns = [(part, part.columns[name]) for part in parts]
     there = [(part, column) for part, column in columns if isinstance(column, Repeated)]
     most = min(count, sum(len(column.offsets) - 1 for _, column in there))
     longest = max(column.longest for _, column in there)
     room = min(count * longest, sum(len(column.data) for _, column in there))
-    offsets, data = np.zeros(most + 1, np.int32), np.empty(room, np.uint8)
-    slots = np.full(1 << (2 * most).bit_length(), -1, np.int32)
-    hashes = np.empty(len(slots), np.uint64)
-    indices = np.full(count, -1, np.int32)
+    offsets = rooms.empty(most + 1, np.dtype(np.int32))
+    offsets[0] = 0
+    data = rooms.empty(room, np.dtype(np.uint8))
+    slots = rooms.empty(1 << (2 * most).bit_length(), np.dtype(np.int32))
+    slots[:] = -1
+    hashes = rooms.empty(len(slots), np.dtype(np.uint64))
+    indices = rooms.empty(count, np.dtype(np.int32))
+    if len(there) < len(parts):
+        indices[:] = -1
     size = 0
     for part, column in there:
-        numbered = np.full(len(column.offsets) - 1, -1, np.int32)
         size = _intern(
             column.data,
             column.offsets,
@@ -135,7 +150,7 @@ def _repeated(parts: Sequence[Part], count: int, name: str) -> pa.DictionaryArra
             part.begins,
             part.ends,
             part.places,
-            numbered,
+            np.full(len(column.offsets) - 1, -1, np.int32),
             slots,
             hashes,
             data,
@@ -155,46 +170,36 @@ def _repeated(parts: Sequence[Part], count: int, name: str) -> pa.DictionaryArra
 @compiled
 def _copy(values: Numbers, begins: Rows, ends: Rows, places: Rows, out: Numbers) -> None:
     for piece in range(len(begins)):
-        begin, place = begins[piece], places[piece]
-        for step in range(ends[piece] - begin):
-            out[place + step] = values[begin + step]
+        source, target = values[begins[piece] : ends[piece]], out[places[piece] :]
+        for step in range(len(source)):
+            target[step] = source[step]
 
 
 @compiled
-def _fill(begins: Rows, ends: Rows, places: Rows, out: Flags) -> None:
+def _fill(begins: Rows, ends: Rows, places: Rows, value: int, out: Numbers) -> None:
     for piece in range(len(begins)):
-        for step in range(ends[piece] - begins[piece]):
-            out[places[piece] + step] = True
+        out[places[piece] : places[piece] + ends[piece] - begins[piece]] = value
 
 
 @compiled
-def _copy_words(words: Words, begins: Rows, ends: Rows, places: Rows, out: Words) -> None:
-    for piece in range(len(begins)):
-        begin, place = begins[piece], places[piece]
-        for step in range(ends[piece] - begin):
-            out[place + step, 0] = words[begin + step, 0]
-            out[place + step, 1] = words[begin + step, 1]
-
-
-@compiled
-def _look_up_words(
+def _look_up(
     words: Words, indices: Indices, begins: Rows, ends: Rows, places: Rows, out: Words
 ) -> None:
     for piece in range(len(begins)):
-        begin, place = begins[piece], places[piece]
-        for step in range(ends[piece] - begin):
-            index = indices[begin + step]
-            out[place + step, 0] = words[index, 0]
-            out[place + step, 1] = words[index, 1]
+        source, target = indices[begins[piece] : ends[piece]], out[places[piece] :]
+        for step in range(len(source)):
+            index = np.uint32(source[step])
+            target[step, 0] = words[index, 0]
+            target[step, 1] = words[index, 1]
 
 
 @compiled
 def _sizes(offsets: Indices, begins: Rows, ends: Rows, places: Rows, sizes: Indices) -> None:
     """Write the size of each text behind its place."""
     for piece in range(len(begins)):
-        place = places[piece] + 1
-        for row in range(begins[piece], ends[piece]):
-            sizes[place + row - begins[piece]] = offsets[row + 1] - offsets[row]
+        source, target = offsets[begins[piece] : ends[piece] + 1], sizes[places[piece] + 1 :]
+        for step in range(len(source) - 1):
+            target[step] = source[step + 1] - source[step]
 
 
 @compiled
@@ -208,26 +213,25 @@ def _copy_text(
     out: Bytes,
 ) -> None:
     for piece in range(len(begins)):
-        begin = offsets[begins[piece]]
-        place = out_offsets[places[piece]]
-        for step in range(offsets[ends[piece]] - begin):
-            out[place + step] = data[begin + step]
+        source = data[offsets[begins[piece]] : offsets[ends[piece]]]
+        target = out[out_offsets[places[piece]] :]
+        for step in range(len(source)):
+            target[step] = source[step]
 
 
 @compiled
-def _hash(data: Bytes, begin: int, end: int) -> np.uint64:
+def _hash(text: Bytes) -> np.uint64:
     value = np.uint64(0x9E3779B97F4A7C15)
-    place = begin
-    while place + 8 <= end:
+    words = len(text) // 8
+    for number in range(words):
+        part = text[8 * number : 8 * number + 8]
         word = np.uint64(0)
         for step in range(8):
-            word |= np.uint64(data[place + step]) << np.uint64(8 * step)
+            word |= np.uint64(part[step]) << np.uint64(8 * step)
         value = (value ^ word) * np.uint64(0xFF51AFD7ED558CCD)
         value ^= value >> np.uint64(32)
-        place += 8
-    while place < end:
-        value = (value ^ np.uint64(data[place])) * np.uint64(0x100000001B3)
-        place += 1
+    for byte in text[8 * words :]:
+        value = (value ^ np.uint64(byte)) * np.uint64(0x100000001B3)
     return value ^ (value >> np.uint64(29))
 
 
@@ -254,38 +258,41 @@ def _intern(
     """
     mask = np.uint64(len(slots) - 1)
     for piece in range(len(begins)):
-        shift = places[piece] - begins[piece]
-        for row in range(begins[piece], ends[piece]):
-            index = indices[row]
-            if index < 0:
-                continue
-            number = numbered[index]
-            if number < 0:
-                begin, length = offsets[index], offsets[index + 1] - offsets[index]
-                hashed = _hash(data, begin, begin + length)
+        source, target = indices[begins[piece] : ends[piece]], out_indices[places[piece] :]
+        for step in range(len(source)):
+            index = source[step]
+            number = np.int32(-1) if index < 0 else numbered[index]
+            if index >= 0 and number < 0:
+                text = data[offsets[index] : offsets[index + 1]]
+                hashed = _hash(text)
                 slot = hashed & mask
                 while True:
                     number = slots[slot]
                     if number < 0:
-                        number = size
-                        slots[slot] = number
-                        hashes[slot] = hashed
-                        at = out_offsets[number]
-                        for step in range(length):
-                            out[at + step] = data[begin + step]
-                        out_offsets[number + 1] = at + length
+                        number = np.int32(size)
                         size += 1
+                        slots[slot], hashes[slot] = number, hashed
+                        begin = out_offsets[number]
+                        out_offsets[number + 1] = begin + len(text)
+                        copy = out[begin : begin + len(text)]
+                        for place in range(len(text)):
+                            copy[place] = text[place]
                         break
-                    at = out_offsets[number]
-                    is_same = hashes[slot] == hashed and out_offsets[number + 1] - at == length
-                    if is_same:
-                        for step in range(length):
-                            if out[at + step] != data[begin + step]:
-                                is_same = False
-                                break
-                    if is_same:
-                        break
+                    if hashes[slot] == hashed:
+                        other = out[out_offsets[number] : out_offsets[number + 1]]
+                        if _are_equal(text, other):
+                            break
                     slot = (slot + np.uint64(1)) & mask
                 numbered[index] = number
-            out_indices[row + shift] = number
+            target[step] = number
     return size
+
+
+@compiled
+def _are_equal(some: Bytes, other: Bytes) -> bool:
+    if len(some) != len(other):
+        return False
+    differences = np.uint8(0)
+    for place in range(len(some)):
+        differences |= some[place] ^ other[place]
+    return bool(differences == 0)

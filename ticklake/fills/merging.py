@@ -24,6 +24,7 @@ from ticklake.fills.continued import Continued, continued
 from ticklake.fills.copying import Part, batch_of
 from ticklake.fills.ordering import pieces
 from ticklake.fills.repeats import repeated_rows
+from ticklake.fills.rooms import Rooms
 from ticklake.fills.row_groups import Column, decoded
 from ticklake.fills.segments import Rows, Segment
 from ticklake.fills.stretches import Scan, scan
@@ -172,6 +173,7 @@ def _batches(steps: Iterator[_Step], size: int) -> Iterator[pa.RecordBatch]:
     unused: dict[int, int] = {}
     waiting: list[Rows] = []
     count = 0
+    rooms = Rooms()
     for step in _ahead(steps, AHEAD):
         if isinstance(step, _RowGroup):
             groups[step.number] = step
@@ -181,10 +183,10 @@ def _batches(steps: Iterator[_Step], size: int) -> Iterator[pa.RecordBatch]:
         count += int((step[:, 2] - step[:, 1]).sum())
         while count >= size:
             full, rest = _split(np.concatenate(waiting), size)
-            yield _batch(full, groups, unused)
+            yield _batch(full, groups, unused, rooms)
             waiting, count = [rest], count - size
     if count:
-        yield _batch(np.concatenate(waiting), groups, unused)
+        yield _batch(np.concatenate(waiting), groups, unused, rooms)
 
 
 def _split(some: Rows, size: int) -> tuple[Rows, Rows]:
@@ -196,7 +198,9 @@ def _split(some: Rows, size: int) -> tuple[Rows, Rows]:
     return full, rest[rest[:, 1] < rest[:, 2]]
 
 
-def _batch(some: Rows, groups: dict[int, _RowGroup], unused: dict[int, int]) -> pa.RecordBatch:
+def _batch(
+    some: Rows, groups: dict[int, _RowGroup], unused: dict[int, int], rooms: Rooms
+) -> pa.RecordBatch:
     """Return the fills of some pieces; forget the row groups whose last rows they are."""
     group, begin, end = some.T
     sizes = end - begin
@@ -212,7 +216,7 @@ def _batch(some: Rows, groups: dict[int, _RowGroup], unused: dict[int, int]) -> 
             used.append(number)
     for number in used:
         del groups[number], unused[number]
-    return batch_of(parts, int(sizes.sum()))
+    return batch_of(parts, int(sizes.sum()), rooms)
 
 
 def _ahead(items: Iterator[Item], count: int) -> Iterator[Item]:

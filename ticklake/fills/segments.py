@@ -68,7 +68,8 @@ class Segment:
     def read(self, group: int, names: Iterable[str]) -> Mapping[str, pa.Array]:
         """Return some columns of a row group."""
         wanted = list(names)
-        there = [name for name in wanted if name in self.columns]
+        not_null = self._not_null(group)
+        there = [name for name in wanted if name in not_null]
         with pq.ParquetFile(
             self.file,
             metadata=self.metadata,
@@ -79,10 +80,21 @@ class Segment:
         count = int(self.bounds[group + 1] - self.bounds[group])
         return {
             name: _as(table[name], RAW_TYPES[name])
-            if name in self.columns
+            if name in not_null
             else pa.nulls(count, RAW_TYPES[name])
             for name in wanted
         }
+
+    def _not_null(self, group: int) -> frozenset[str]:
+        """Return the columns that may have a value in a row group: to read nulls takes time."""
+        row_group = self.metadata.row_group(group)
+        found = set()
+        for number in range(row_group.num_columns):
+            chunk = row_group.column(number)
+            nulls = chunk.statistics.null_count if chunk.is_stats_set else None
+            if nulls != row_group.num_rows:
+                found.add(chunk.path_in_schema.split(".")[0])
+        return self.columns & found
 
     def arrivals(self, rows: Rows) -> Rows:
         """Return where some rows were when they arrived; `rows` rise."""

@@ -1,0 +1,34 @@
+"""Memory for batches, used again when nobody holds the batch any more.
+
+New memory is cleared by the system first, which takes longer than to write to it.
+"""
+
+import weakref
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ticklake.fills.columns import Numbers
+
+
+class Rooms:
+    """Arrays that come back on their own, from whichever thread lets go of them last."""
+
+    def __init__(self) -> None:
+        self._spare: defaultdict[int, list[npt.NDArray[np.uint8]]] = defaultdict(list)
+
+    def empty(self, count: int, kind: np.dtype[Any]) -> Numbers:
+        """Return an array that holds anything.
+
+        What is made of it, views and Arrow buffers, keeps it.
+        """
+        size = count * kind.itemsize
+        spare = self._spare[max(size - 1, 0).bit_length()]
+        whole = spare.pop() if spare else np.empty(1 << max(size - 1, 0).bit_length(), np.uint8)
+        # A view of a view holds the whole only, but an Arrow buffer holds the view it is made of.
+        lent = whole[:size]
+        weakref.finalize(lent, spare.append, whole)
+        return np.frombuffer(pa.py_buffer(lent), kind)
