@@ -33,8 +33,8 @@ Words = npt.NDArray[np.uint64]
 def exact_decimals(text: pa.StringArray, where: str) -> Words:
     """Return text as whole numbers of 10^-12, in (n, 2) words of 64 bits, the lower one first.
 
-    A null is any number. Raises ValueError, which says `where`, for a value that is no plain decimal
-    or needs more than 26 digits before the point or 12 after it.
+    A null is any number. Raises ValueError, which says `where`, for a value that is no plain
+    decimal or needs more than 26 digits before the point or 12 after it.
     """
     data, offsets = texts(text)
     are_known = known(text)

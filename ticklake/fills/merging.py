@@ -64,8 +64,8 @@ def merged(files: Sequence[Path], folder: Path, limits: Limits = LIMITS) -> pa.R
 
     `files` are in order of arrival. Segments that are not in order are written anew in `folder`,
     which has to be there until the last batch was read. Batches have one size, but for the last.
-    The first pass is done when this returns. Raises ValueError, then or while rows are read, where a
-    number is no exact decimal.
+    The first pass is done when this returns. Raises ValueError, then or while rows are read, where
+    a number is no exact decimal.
     """
     numbered = list(enumerate(Segment.opened(file) for file in files))
     with ThreadPoolExecutor(THREADS) as pool:
