@@ -139,7 +139,7 @@ def test_unit_tests_run_by_name_and_with_dbt_test_and_not_in_a_plain_build(tmp_p
     assert is_default
     assert " data tests" in ran
     assert "unit test" not in ran
-    assert "PASS fills::" in operator.build("--select", "fills")
+    assert "PASS trades::" in operator.build("--select", "trades")
     tested = operator.run("dbt", "--no-use-colors", "test", "--select", "test_type:unit")
     assert tested.count(f" of {UNIT_TESTS} PASS ") == UNIT_TESTS
 

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ START = 1_754_006_400_000_000
 
 (MODEL,) = yaml.safe_load((REPOSITORY / "python_models/compacted/fills.yml").read_text())["models"]
 ORDER = MODEL["config"]["order_by"]
+EXAMPLES = yaml.safe_load((Path(__file__).parent / "examples.yml").read_text())
 
 Row = dict[str, Any]
 
@@ -227,6 +230,26 @@ def test_merged_fills_are_those_of_the_model(
     found = by_merging(files, folder, limits)
     assert found.schema == expected.schema
     assert listed(found) == listed(expected)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=[one["name"] for one in EXAMPLES])
+def test_examples(tmp_path: Path, example: dict[str, Any]) -> None:
+    segments: dict[str, list[Row]] = {}
+    for row in example["given"]:
+        moment = datetime.fromisoformat(row["ts_event"])
+        segments.setdefault(row["segment"], []).append({**row, "ts_event": moment})
+    files = written(tmp_path, [segments[name] for name in sorted(segments)], 10)
+    for found in (by_sql(files), by_merging(files, tmp_path, Limits())):
+        rows = [{name: shown(row[name]) for name in example["expect"][0]} for row in listed(found)]
+        assert rows == [
+            {name: shown(value) for name, value in row.items()} for row in example["expect"]
+        ]
+
+
+def shown(value: Any) -> str | None:
+    if value is None:
+        return None
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
 PLAIN: Row = {
