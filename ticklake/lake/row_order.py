@@ -13,8 +13,6 @@ from ticklake.lake.errors import LakeError
 
 NULLS_FIRST: Final = " nulls first"
 
-Rows = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True, slots=True)
 class RowOrder:
@@ -47,17 +45,16 @@ class RowOrder:
 
     def _first_fall(self, rows: pa.Table) -> int | None:
         """Return the first row that the next one is not behind."""
-        same = np.arange(len(rows) - 1)  # rows that are as the next one in all columns so far
-        falls = []
+        is_same = np.ones(len(rows) - 1, np.bool_)  # as the next one in all columns so far
+        falls = np.zeros(len(rows) - 1, np.bool_)
         for name in self.columns:
-            if not len(same):
+            if not is_same.any():
                 break
             for keys in _keys(rows[name], nulls_first=name in self.nulls_first):
-                before, after = keys[same], keys[same + 1]
-                falls.append(same[after < before])
-                same = same[after == before]
-        found = np.concatenate([*falls, same])
-        return int(found.min()) if len(found) else None
+                falls |= is_same & (keys[1:] < keys[:-1])
+                is_same &= keys[1:] == keys[:-1]
+        falls |= is_same
+        return int(falls.argmax()) if falls.any() else None
 
     def _refuse(self, rows: pa.Table, fall: int | None) -> None:
         if fall is None:
