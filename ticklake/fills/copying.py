@@ -126,7 +126,7 @@ def _text(parts: Sequence[Part], count: int, name: str, rooms: Rooms) -> list[Nu
 
 
 def _repeated(parts: Sequence[Part], count: int, name: str, rooms: Rooms) -> pa.DictionaryArray:
-    """Number the texts in the order in which they are met, each once."""
+    """Number the texts in the order in which rows come to them, each once: as a file has them."""
     columns = [(part, part.columns[name]) for part in parts]
     there = [(part, column) for part, column in columns if isinstance(column, Repeated)]
     most = min(count, sum(len(column.offsets) - 1 for _, column in there))
@@ -158,13 +158,14 @@ def _repeated(parts: Sequence[Part], count: int, name: str, rooms: Rooms) -> pa.
             size,
             indices,
         )
+    texts = _array(TEXT, size, None, offsets[: size + 1], data)
+    order = np.empty(size, np.int32)
+    if _renumber(indices, np.full(size, -1, np.int32), order):
+        texts = texts.take(pa.array(order))
     are_known = indices >= 0
     known_or_all = None if are_known.all() else are_known
-    return pa.DictionaryArray.from_arrays(
-        _array(pa.int32(), count, known_or_all, indices),
-        _array(TEXT, size, None, offsets[: size + 1], data),
-        safe=False,
-    )
+    numbers = _array(pa.int32(), count, known_or_all, indices)
+    return pa.DictionaryArray.from_arrays(numbers, texts, safe=False)
 
 
 @compiled
@@ -286,6 +287,25 @@ def _intern(
                 numbered[index] = number
             target[step] = number
     return size
+
+
+@compiled
+def _renumber(indices: Indices, renumbered: Indices, order: Indices) -> bool:
+    """Number texts anew, in the order of rows; say whether that is another `order`."""
+    size = np.int32(0)
+    is_other = False
+    for row in range(len(indices)):
+        index = indices[row]
+        if index < 0:
+            continue
+        number = renumbered[index]
+        if number < 0:
+            number = size
+            renumbered[index], order[number] = number, index
+            is_other |= number != index
+            size += np.int32(1)
+        indices[row] = number
+    return is_other
 
 
 @compiled

@@ -25,7 +25,7 @@ from ticklake.fills.segments import Segment, _plain_type
 from ticklake.lake import writing
 from ticklake.lake.inputs import read_segments
 from ticklake.lake.specs import InputSpec
-from ticklake.lake.writing import write_in_order
+from ticklake.lake.writing import _is_as_written, write_in_order
 
 REPOSITORY = Path(__file__).parents[3]
 KEYS = ("exchange", "date")
@@ -86,6 +86,7 @@ def by_merging(files: Sequence[Path], folder: Path, limits: Limits) -> pa.Table:
 def validated(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
     for batch in reader:
         batch.validate(full=True)
+        assert all(map(_is_as_written, batch.columns, map(_plain_type, batch.schema.types)))
         yield batch
 
 
