@@ -58,7 +58,7 @@ def test_rows_come_back_as_they_were_in_row_groups_of_one_size(tmp_path: Path) -
 
 def by_one_writer(table: pa.Table, file: Path, row_group: int) -> None:
     """Write a table as pyarrow alone does it."""
-    encodings = writing._encodings(table.slice(0, row_group))
+    encodings = writing._encodings(table.slice(0, row_group), "row_seq")
     with pq.ParquetWriter(
         file,
         table.schema,
@@ -66,6 +66,7 @@ def by_one_writer(table: pa.Table, file: Path, row_group: int) -> None:
         compression_level=1,
         use_dictionary=["state"],
         column_encoding=encodings.columns,
+        write_statistics=["row_seq", "ts", "value", "size", "levels", "is_gap"],
         store_schema=False,
     ) as writer:
         writer.write_table(table.combine_chunks(), row_group_size=row_group)
@@ -155,6 +156,14 @@ def test_every_engine_reads_back_what_was_written(tmp_path: Path) -> None:
             .to_arrow_table()
             .equals(table)
         )
+
+
+def test_readers_can_skip_row_groups_by_the_text_that_rows_are_ordered_by(tmp_path: Path) -> None:
+    rows = pa.table({"symbol": ["A", "B"], "number": [2, 1], "text": ["x", "y"]})
+    write_in_order(rows.schema, rows.to_batches(), ["symbol", "number"], tmp_path / "file")
+    group = pq.read_metadata(tmp_path / "file").row_group(0)
+    found = [group.column(at).statistics for at in range(3)]
+    assert [one and (one.min, one.max) for one in found] == [("A", "B"), (1, 2), None]
 
 
 def test_readers_can_skip_row_groups_by_their_statistics(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ SAMPLE: Final = 4_096
 """Rows in order that are encoded twice to see how a column of doubles gets smaller."""
 IN_ORDER: Final = (
     f"{WRITER}, by pyarrow: text and decimals that repeat as dictionary, integers as differences, "
-    f"doubles in streams of bytes where {SAMPLE} rows get smaller"
+    f"doubles in streams of bytes where {SAMPLE} rows get smaller, statistics but of text that is "
+    "not ordered by"
 )
 """What `writing.py` makes of rows in order: named here, so that a change builds them again."""

@@ -53,6 +53,8 @@ class Encodings:
 
     dictionaries: Sequence[str] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
+    statistics: Sequence[str] = ()
+    """Columns by which readers can skip row groups."""
 
 
 def write_sorted(
@@ -97,7 +99,7 @@ def write_in_order(
         for group in _row_groups(schema, batches):
             last = order.check(group, last)
             row_count += len(group)
-            encodings = encodings or _encodings(group.cast(schema))
+            encodings = encodings or _encodings(group.cast(schema), order.columns[0])
             for piece in _pieces(group):
                 room = _roomy(rooms.get(), piece)
                 encoded = encoder.submit(_encoded, piece, encodings, room)
@@ -119,13 +121,15 @@ def _pieces(group: pa.Table) -> Iterator[pa.Table]:
         yield group.select(names.tolist())
 
 
-def _encodings(first: pa.Table) -> Encodings:
+def _encodings(first: pa.Table, ordered_by: str) -> Encodings:
     """Return how columns are encoded, judged by the first rows.
 
     Text and exact numbers get a dictionary where they repeat. Other numbers, which are features or
     ids, hardly do: a dictionary would be built, found too large, and thrown away. Integers are
     stored as differences. Doubles are split into streams of first bytes, second bytes and so on
     where zstd then finds more in them: in digits without end, but not in values that come again.
+    Text has no statistics but where rows are ordered by it: the first and the last of many users
+    are much the same everywhere.
     """
     dictionaries = [
         item.name
@@ -142,6 +146,11 @@ def _encodings(first: pa.Table) -> Encodings:
         dictionaries,
         dict.fromkeys(integers, "DELTA_BINARY_PACKED")
         | {name: SPLIT for name, size in split_sizes.items() if size < plain_sizes[name]},
+        [
+            item.name
+            for item in first.schema
+            if item.name == ordered_by or not pa.types.is_string(item.type)
+        ],
     )
 
 
@@ -184,6 +193,7 @@ def _encoded(group: pa.Table, encodings: Encodings, room: Room) -> pa.Buffer:
         compression_level=1,
         use_dictionary=encodings.dictionaries,
         dictionary_pagesize_limit=NO_LIMIT,
+        write_statistics=list(encodings.statistics),
         column_encoding=encodings.columns,
         store_schema=False,
     ) as writer:
