@@ -22,7 +22,13 @@ DAILY: Final = ("exchange", "symbol", "date")
 CHANNELS: Final = {
     channel.name: channel
     for channel in (
-        Channel("fills", ("exchange", "date"), RAW_SCHEMA, dictionary=REPEATING),
+        Channel(
+            "fills",
+            ("exchange", "date"),
+            RAW_SCHEMA,
+            dictionary=REPEATING,
+            cluster_by="coin",
+        ),
         Channel(
             "trades",
             DAILY,

@@ -191,6 +191,7 @@ def _about_rows(job: Job, source: Source, sink: Sink) -> dict[str, Any]:
 @cache
 def _storage(root: str) -> Storage:
     pa.set_cpu_count(1)  # the processes are the parallelism
+    pa.set_memory_pool(pa.system_memory_pool())  # DuckDB's: what one leaves the other takes
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a file a partition may be open
     return open_storage(root)
