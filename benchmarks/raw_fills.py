@@ -1,13 +1,21 @@
-"""Raw fills in bulk, written straight into a lake: the input of the build benchmarks.
+"""Raw fills in bulk, written into a lake as landing does: the input of the build benchmarks.
 
 Rows look like the real thing where it costs: taker orders of one coin that fill against several
 makers (one hash and one user for all of them), a few busy coins and many quiet ones, decimal
 strings, and the order of arrival inside a block.
 """
 
+import tempfile
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+
+from loaders.channels import CHANNELS
+from ticklake.lake.segments import SegmentWriter
+
+BATCH = 10_000
+"""Rows that landing reads at a time, about."""
 
 COLUMNS = """
     make_timestamp_ms(ms)::timestamptz as ts_event,
@@ -50,10 +58,13 @@ def write_hour(root: Path, date: str, hour: int, rows: int, coins: int = 200) ->
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"node_fills_by_block-{date.replace('-', '')}-{hour:02d}.parquet"
     fills = rows // 2
-    with duckdb.connect(config={"threads": 2, "memory_limit": "4GB"}) as connection:
+    with (
+        tempfile.TemporaryDirectory(dir=root) as staging,
+        duckdb.connect(config={"threads": 2, "memory_limit": "4GB"}) as connection,
+    ):
         connection.execute("set timezone = 'UTC'")
-        connection.execute(
-            f"""copy (
+        batches = connection.sql(
+            f"""
                 with fills as (
                     select
                         i as fill,
@@ -81,6 +92,11 @@ def write_hour(root: Path, date: str, hour: int, rows: int, coins: int = 200) ->
                 )
                 select {COLUMNS} from legs cross join (values (0), (1)) as sides(leg)
                 order by fill, leg
-            ) to '{path}' (format parquet, compression zstd, compression_level 1)"""
-        )
+            """
+        ).to_arrow_reader(BATCH)
+        writer = SegmentWriter(Path(staging))
+        for batch in batches:
+            writer.append(CHANNELS["fills"], ("hyperliquid",), pa.Table.from_batches([batch]))
+        (segment,) = writer.finish()
+        segment.file.rename(path)
     return path
