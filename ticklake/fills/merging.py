@@ -10,7 +10,7 @@ first pass holds a table of bits, at most 128 MB, and one entry for each stretch
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -46,7 +46,7 @@ class Limits:
     order first."""
     block: int = 500_000
     """Rows of it that are put in order in memory."""
-    group: int = 40_960
+    group: int = 20_480
     """Rows of its row groups."""
     compared: int = 1 << 22
     """Rows of overlapping stretches that are put in order together."""
@@ -79,8 +79,8 @@ def merged(files: Sequence[Path], folder: Path, limits: Limits = LIMITS) -> pa.R
     stretches = [stretch for one in scans for stretch in one.stretches]
     del scans
     ordered = pieces(segments, stretches, counts, left_out, limits.compared)
-    steps = _Steps(segments, counts, left_out).of(ordered)
-    return pa.RecordBatchReader.from_batches(FILLS, _batches(steps, limits.batch))
+    day = _Day(segments, counts, left_out)
+    return pa.RecordBatchReader.from_batches(FILLS, _batches(day, ordered, limits.batch))
 
 
 def _scanned(number: int, segment: Segment, folder: Path, limits: Limits) -> tuple[Segment, Scan]:
@@ -104,19 +104,19 @@ class _RowGroup:
     row_count: int
 
 
-_Step = _RowGroup | Rows
+_Step = Future[_RowGroup] | Rows
 """A row group, or pieces of those that came: (n, 3), the number of a row group, begin and end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Steps:
+class _Day:
     """Row groups of all segments, numbered through."""
 
     segments: Sequence[Segment]
     continued: Sequence[Continued]
     left_out: Sequence[Rows]
 
-    def of(self, ordered: Iterator[Rows]) -> Iterator[_Step]:
+    def steps(self, ordered: Iterator[Rows], readers: Executor) -> Iterator[_Step]:
         """Yield pieces, cut where row groups end, and each row group before its first piece."""
         firsts = np.cumsum([0, *(len(segment.groups) for segment in self.segments)])
         bounds = [segment.bounds for segment in self.segments]
@@ -134,7 +134,8 @@ class _Steps:
                     yield cut[begin:place]
                 begin = place
                 segment = int(np.searchsorted(firsts, group, "right")) - 1
-                yield self._read(group, segment, group - int(firsts[segment]))
+                inside = group - int(firsts[segment])
+                yield readers.submit(self._read, group, segment, inside)
             if begin < len(cut):
                 yield cut[begin:]
 
@@ -167,24 +168,26 @@ def _cut(some: Rows, firsts: Rows, bounds: Sequence[Rows]) -> Rows:
     return np.asarray(cut[begins < ends])  # a row group may have no row
 
 
-def _batches(steps: Iterator[_Step], size: int) -> Iterator[pa.RecordBatch]:
+def _batches(day: _Day, ordered: Iterator[Rows], size: int) -> Iterator[pa.RecordBatch]:
     """Copy pieces into batches; a row group is kept until all its rows are used."""
     groups: dict[int, _RowGroup] = {}
     unused: dict[int, int] = {}
     waiting: list[Rows] = []
     count = 0
     rooms = Rooms()
-    for step in _ahead(steps, AHEAD):
-        if isinstance(step, _RowGroup):
-            groups[step.number] = step
-            unused[step.number] = step.row_count
-            continue
-        waiting.append(step)
-        count += int((step[:, 2] - step[:, 1]).sum())
-        while count >= size:
-            full, rest = _split(np.concatenate(waiting), size)
-            yield _batch(full, groups, unused, rooms)
-            waiting, count = [rest], count - size
+    with ThreadPoolExecutor(THREADS) as readers:
+        for step in _ahead(day.steps(ordered, readers), AHEAD):
+            if isinstance(step, Future):
+                row_group = step.result()
+                groups[row_group.number] = row_group
+                unused[row_group.number] = row_group.row_count
+                continue
+            waiting.append(step)
+            count += int((step[:, 2] - step[:, 1]).sum())
+            while count >= size:
+                full, rest = _split(np.concatenate(waiting), size)
+                yield _batch(full, groups, unused, rooms)
+                waiting, count = [rest], count - size
     if count:
         yield _batch(np.concatenate(waiting), groups, unused, rooms)
 
