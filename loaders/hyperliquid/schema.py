@@ -71,10 +71,16 @@ REPEATING: Final = (
     "user",
     "coin",
     "px",
+    "sz",
     "side",
     "dir",
+    "fee",
     "feeToken",
     "builder",
     "liquidation.method",
 )
-"""Columns worth a dictionary; for the others it costs time and makes the file larger (measured)."""
+"""Columns worth a dictionary; for the others it costs time and makes the file larger (measured).
+
+For `sz` and `fee` merging gains what landing loses: each distinct number is parsed once. For `hash`
+it does not, even where eight fills have the same.
+"""
