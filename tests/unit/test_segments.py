@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from loaders.channels import CHANNELS
+from ticklake.fills.merging import LIMITS
 from ticklake.lake import segments
 from ticklake.lake.raw import StagedSegment
 from ticklake.lake.segments import Channel, SegmentWriter
@@ -159,3 +160,10 @@ def test_fills_alone_are_clustered() -> None:
     assert {channel.name: channel.cluster_by for channel in CHANNELS.values()} == {
         **dict.fromkeys(CHANNELS), "fills": "coin"
     }  # fmt: skip
+
+
+def test_no_segment_of_fills_has_more_blocks_than_are_merged_as_they_are() -> None:
+    """Compaction puts a segment in too many sorted runs in order once more."""
+    for row_count in range(1, 5_000_000, 9_973):
+        block_count = -(-row_count // segments.BLOCK)
+        assert block_count <= max(2, row_count // LIMITS.run), row_count

@@ -19,11 +19,11 @@ ROW_GROUP: Final = 122_880
 WAITING_BYTES: Final = 64 << 20
 """Rows that wait for a row group of their own, over all partitions together."""
 
-BLOCK: Final = 262_144
+BLOCK: Final = 307_200
 """Rows that are put in order together. Whoever merges blocks holds a row group of each."""
 BLOCK_ROW_GROUP: Final = 20_480
 BLOCK_BYTES: Final = 128 << 20
-"""Rows that wait for a block, over all partitions together: so many fills are 85 MB."""
+"""Rows that wait for a block, over all partitions together: so many fills are 99 MB."""
 
 _CALENDAR: Final = {"date": "D", "month": "M"}
 
