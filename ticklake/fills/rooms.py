@@ -26,9 +26,10 @@ class Rooms:
         What is made of it, views and Arrow buffers, keeps it.
         """
         size = count * kind.itemsize
-        spare = self._spare[max(size - 1, 0).bit_length()]
-        whole = spare.pop() if spare else np.empty(1 << max(size - 1, 0).bit_length(), np.uint8)
-        # A view of a view holds the whole only, but an Arrow buffer holds the view it is made of.
+        power = max(size - 1, 0).bit_length()
+        spare = self._spare[power]
+        whole = spare.pop() if spare else np.empty(1 << power, np.uint8)
+        # numpy's views of a view hold the whole only, but an Arrow buffer holds what it is made of.
         lent = whole[:size]
         weakref.finalize(lent, spare.append, whole)
         return np.frombuffer(pa.py_buffer(lent), kind)
