@@ -1,4 +1,4 @@
-"""The fills of a day from its raw segments: what `models/compacted/fills.sql` says, by merging.
+"""The fills of a day from its raw segments: what `tests/unit/fills/fills.sql` says, by merging.
 
 DuckDB sorts all rows of a day. Here segments that landing left in order are merged: a first pass
 over narrow columns finds the order of all rows, as pieces of segments, and which to leave out; a

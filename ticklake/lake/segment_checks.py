@@ -20,7 +20,7 @@ from ticklake.lake.storage import Storage
 from ticklake.lake.tables import READERS
 
 MAGIC = b"PAR1"
-FOOTER_GUESS = 64 << 10  # bytes from the end that hold almost every footer
+FOOTER_GUESS = 128 << 10  # bytes from the end that hold almost every footer
 DICTIONARY_PAGE = 2
 INTEGER_DIGITS = {8: 3, 16: 5, 32: 10, 64: 19}
 EXACT_BITS = {16: 11, 32: 24, 64: 53}
