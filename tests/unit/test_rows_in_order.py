@@ -16,6 +16,7 @@ import pytest
 
 from tests.integration.pipeline import run_model
 from ticklake.lake import building, python_models
+from ticklake.lake.connection import one_thread
 from ticklake.lake.inputs import read_files
 from ticklake.lake.session import close_session
 from ticklake.lake.specs import InputSpec
@@ -190,3 +191,18 @@ def test_rows_in_order_make_the_same_bytes_alone_and_in_a_batch(
     assert batches == [1, 1, 1, 3]
     assert len(found[0]) == 3
     assert found[0] == found[1]
+
+
+def test_rows_of_one_unit_stream_in_one_thread_of_duckdb(tmp_path: Path) -> None:
+    land(tmp_path, "x", rows([3, 5]))
+    count = "cast(current_setting('threads') as double) as value"
+    sql = f"select exchange, date, row_seq, {count} from ({read_files(INPUT)})"
+    assert run(tmp_path, True, "sql", sql)["rows"] == 2
+    assert stored(tmp_path)["value"].to_pylist() == [1, 1]
+
+
+def test_threads_are_as_before_after_rows_that_failed() -> None:
+    with duckdb.connect(config={"threads": 3}) as connection:
+        with pytest.raises(ZeroDivisionError), one_thread(connection):
+            raise ZeroDivisionError
+        assert connection.execute("select current_setting('threads')").fetchall() == [(3,)]

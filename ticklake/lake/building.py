@@ -1,7 +1,7 @@
 """Computing what a plan found dirty: a date at a time, in batches of bounded size."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ticklake.lake.connection import quoted
+from ticklake.lake.connection import one_thread, quoted
 from ticklake.lake.errors import LakeError
 from ticklake.lake.file_format import ROW_GROUP
 from ticklake.lake.inputs import input_files, no_rows, set_files
@@ -21,7 +21,7 @@ from ticklake.lake.publishing import Origin, drop, publish
 from ticklake.lake.quarantine import Problem
 from ticklake.lake.report import Report
 from ticklake.lake.specs import ModelSpec
-from ticklake.lake.storage import Storage
+from ticklake.lake.storage import LocalStorage, Storage
 from ticklake.lake.tables import LakeTable, partition_paths
 from ticklake.lake.writing import Staged, write_in_order, write_sorted
 
@@ -29,9 +29,9 @@ BATCH_BYTES = 64 << 20  # compressed input of the units that are computed in one
 BATCH_IN_ORDER = 8 << 20
 """The same for rows that come in order: alone they stream to their file, in a batch they are sorted
 in memory, which only pays where partitions are too small to be worth a query each."""
-AHEAD = "64MB"
+AHEAD, AHEAD_ALONE = "64MB", "1MB"
 """What DuckDB may compute of rows in order before they are asked for: a row group for the second
-thread, which is in its way with less and asks for room all the time."""
+thread, which is in its way with less; alone, what the processor's cache holds."""
 BATCH_UNITS = 500
 RESULT = "lake_batch"
 RETURNED = "lake_returned"
@@ -149,11 +149,19 @@ class _Worker:
         """Raw segments that are the reason why the units in `waiting` could not be computed."""
         self.waiting: set[Key] = set()
         self._columns: list[str] = []
+        self._is_alone = False
+        """Whether DuckDB has one thread, and leaves the other cores to what encodes."""
 
     def run(self, units: Sequence[Unit]) -> None:
         """Build a batch; where that fails, build its units one by one to find the one at fault."""
+        streams = self._model.keeps_order and len(units) == 1
+        # Over a network a second thread has bytes to wait for.
+        self._is_alone = streams and isinstance(self._source, LocalStorage)
         try:
-            with TemporaryDirectory(dir=self._folder) as scratch:
+            with (
+                TemporaryDirectory(dir=self._folder) as scratch,
+                one_thread(self._connection) if self._is_alone else nullcontext(),
+            ):
                 self._run(units, Path(scratch))
         except LakeError:
             raise
@@ -274,7 +282,8 @@ class _Worker:
             return write_sorted(self._connection, rows, order_by, file)
         if not is_sorted:
             rows += f" order by {', '.join(order_by)}"
-        self._connection.execute(f"set streaming_buffer_size = '{AHEAD}'")
+        ahead = AHEAD_ALONE if self._is_alone else AHEAD
+        self._connection.execute(f"set streaming_buffer_size = '{ahead}'")
         reader = self._connection.sql(rows).to_arrow_reader(ROW_GROUP)
         return write_in_order(reader.schema, reader, order_by, file)
 
