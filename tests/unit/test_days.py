@@ -120,6 +120,27 @@ def test_a_day_has_its_own_rows_and_those_of_the_date_before() -> None:
         assert day_before(relation(connection, [], [(0, None, None)]), ["row_seq"]) is None
 
 
+@pytest.mark.parametrize("symbols", [["A"] * 5, ["A", "A", "B", "A", "A"], [None] * 5, []])
+def test_what_names_a_partition_is_as_stored(
+    symbols: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ticklake.lake.days.PIECE", 2)
+    count = len(symbols)
+    stored = pa.table(
+        {
+            "exchange": pa.array(["x"] * count, pa.string()),
+            "symbol": pa.array(symbols, pa.string()),
+            "date": pa.array([TODAY] * count, pa.date32()),
+            "row_seq": pa.array(range(count), pa.int64()),
+        }
+    )
+    with duckdb.connect() as connection:
+        connection.execute("set variable unit_date = cast(? as date)", [TODAY])
+        rows = connection.from_arrow(stored)
+        for columns in (stored.column_names, ["row_seq", "symbol"], ["symbol", "exchange"]):
+            assert own_day(rows, columns).equals(stored.select(columns))
+
+
 @pytest.mark.parametrize("own", [[], [(5, None, None)]])
 def test_the_last_row_of_the_day_before_is_the_last_by_row_seq(own: list[Row]) -> None:
     before: list[Row] = [(-3, 2, 9), (-2, -1, None), (-2, None, 1)]

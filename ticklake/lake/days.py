@@ -18,14 +18,28 @@ CLOCK = "coalesce(ts_capture, ts_event)"
 MIDNIGHT = "cast(getvariable('unit_date') as timestamptz)"
 
 
+OWN = "date = getvariable('unit_date')"
+NAMED = ("exchange", "symbol")
+"""Text that names partitions: mostly the same on all rows, and then not read from each."""
+
+
 def own_day(rows: duckdb.DuckDBPyRelation, columns: Sequence[str]) -> pa.Table:
     """Return the rows of the unit's own date, in stored order."""
-    return _read(rows, "date = getvariable('unit_date')", columns)
+    named = [column for column in columns if column in NAMED]
+    others = [column for column in columns if column not in NAMED]
+    if named and others:
+        found = rows.filter(OWN).project(", ".join(named)).distinct().limit(2).fetchall()
+        if len(found) == 1 and None not in found[0]:
+            table = _read(rows, OWN, others)
+            for column, value in zip(named, found[0], strict=True):
+                table = table.append_column(column, _repeated(value, len(table)))
+            return table.select(list(columns))
+    return _read(rows, OWN, columns)
 
 
 def own_batches(rows: duckdb.DuckDBPyRelation, columns: Sequence[str]) -> pa.RecordBatchReader:
     """Return the rows of the unit's own date, in stored order, a part at a time."""
-    return _reader(rows, "date = getvariable('unit_date')", columns, PART)
+    return _reader(rows, OWN, columns, PART)
 
 
 def day_before(rows: duckdb.DuckDBPyRelation, columns: Sequence[str]) -> pa.Table | None:
@@ -67,6 +81,13 @@ def last_row_of_day_before(
     if row_seq is None:
         return None
     return _read(rows, f"date < getvariable('unit_date') and row_seq = {row_seq}", columns)
+
+
+def _repeated(value: str, count: int) -> pa.ChunkedArray:
+    """Return a column of one value; its chunks share their memory."""
+    piece = pa.repeat(pa.scalar(value, pa.string()), min(count, PIECE))
+    chunks = [piece.slice(0, min(PIECE, count - first)) for first in range(0, count, PIECE)]
+    return pa.chunked_array(chunks, pa.string())
 
 
 def _read(rows: duckdb.DuckDBPyRelation, condition: str, columns: Sequence[str]) -> pa.Table:

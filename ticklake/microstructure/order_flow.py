@@ -115,13 +115,24 @@ def order_flow(
         known = _row_by_row(book, changes, settings)
         ranks = ranking.result()
 
-    def rolled(run: slice) -> dict[str, Column]:
-        columns: dict[str, Column] = {f"mlofi_l{n}": e for n, e in enumerate(flows.of(run), 1)}
-        columns |= {"mlofi_decay": flows.decayed[run]} | _regression(book, changes, run, settings)
+    def of_best_level(run: slice) -> dict[str, Column]:
+        columns = _regression(book, changes, run, settings)
         columns |= _percentile(book, ranks, run, settings)
         for horizon in settings.horizons_s:
-            columns |= _rolled(book, changes, flows.decayed, run, horizon, settings)
+            columns |= _rolled(book, changes, run, horizon, settings)
         return columns
+
+    def rolled(run: slice) -> dict[str, Column]:
+        # Beside each other, because nobody encodes while the first run is made.
+        with ThreadPoolExecutor(1) as pool:
+            best = pool.submit(of_best_level, run)
+            columns: dict[str, Column] = {f"mlofi_l{n}": e for n, e in enumerate(flows.of(run), 1)}
+            columns |= {"mlofi_decay": flows.decayed[run]}
+            for horizon in settings.horizons_s:
+                windows = rolling.row_windows(book.ts_us, horizon * SECOND_US, run)
+                total = rolling.rolling_sum(flows.decayed, windows)
+                columns[f"mlofi_decay_sum_{horizon}s"] = total
+            return columns | best.result()
 
     batches = feature_rows(fields, rows, positions, known, rolled, _arrow, batch_rows)
     return pa.RecordBatchReader.from_batches(fields, batches)
@@ -186,19 +197,17 @@ def _row_by_row(book: Book, changes: _Changes, settings: Settings) -> dict[str, 
 def _rolled(
     book: Book,
     changes: _Changes,
-    mlofi_decay: Floats,
     run: slice,
     horizon_s: int,
     settings: Settings,
 ) -> dict[str, Column]:
-    """Return the rolling values of a run of rows."""
+    """Return the rolling values of the best level for a run of rows."""
     horizon_us, max_gap_us = horizon_s * SECOND_US, settings.max_gap_s * SECOND_US
     windows = rolling.row_windows(book.ts_us, horizon_us, run)
     variance = rolling.rolling_sum(changes.squared_return, windows)
     rolled: dict[str, Column] = {
         "row_count": windows.row_counts,
         "ofi_sum": rolling.rolling_sum(changes.ofi, windows),
-        "mlofi_decay_sum": rolling.rolling_sum(mlofi_decay, windows),
         "ret_sum": rolling.rolling_sum(changes.log_return, windows),
         "return": returns.returns_since(
             book.ts_us, changes.mid, windows.starts, horizon_us, max_gap_us, run

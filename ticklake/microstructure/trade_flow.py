@@ -10,6 +10,7 @@ Sizes are exact decimals, and so are their sums: as much bought as sold is a flo
 rounding leaves, which a regression would take for a regressor that varies.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,21 +86,26 @@ def intervals(row_ts: Ints, trades: Trades, totals: Totals | None = None) -> Int
     ends = seen(trades.ts_us, row_ts)
     starts = np.concatenate([ends[:1], ends[:-1]])
     has_interval = np.arange(len(row_ts)) > 0
-    volumes = _volumes(trades, totals or totals_of(trades), starts, ends, has_interval)
-    size = trades.size.as_floats(trades.size.values)
     # No interval reaches into another, so each is a window that begins at its anchor.
     windows = Windows(starts, starts, ends)
 
     def summed(values: Floats) -> Floats:
         return np.where(has_interval, np.nan_to_num(rolling_sum(values, windows)), np.nan)
 
-    notional = summed(trades.price * size)
+    def of_notional() -> tuple[Floats, Floats]:
+        each = trades.price * trades.size.as_floats(trades.size.values)
+        return summed(each), summed(trades.sign.astype(np.float64) * np.sqrt(each))
+
+    with ThreadPoolExecutor(1) as pool:
+        summing = pool.submit(of_notional)
+        volumes = _volumes(trades, totals or totals_of(trades), starts, ends, has_interval)
+        notional, signed_root_notional = summing.result()
     return Intervals(
         volumes=volumes,
         trade_count=np.where(has_interval, ends - starts, -1),
         notional=notional,
         trade_vwap=ratio(notional, volumes.trade_volume),
-        signed_root_notional=summed(trades.sign.astype(np.float64) * np.sqrt(trades.price * size)),
+        signed_root_notional=signed_root_notional,
     )
 
 
