@@ -107,11 +107,10 @@ def order_flow(
     levels = levels or levels_of(rows)
     fields = schema(levels.count, settings)
     book, positions = read_day(rows, head, settings.warmup_s * SECOND_US)
-    changes = _changes(book, settings)
-    alpha = settings.level_alpha
-    flows = LevelFlows(book, changes.ofi, changes.previous, levels, alpha)
     with ThreadPoolExecutor(1) as pool:
+        changes = _changes(book, settings, pool)
         ranking = pool.submit(rolling.ranked, changes.relative)
+        flows = LevelFlows(book, changes.ofi, changes.previous, levels, settings.level_alpha)
         known = _row_by_row(book, changes, settings)
         ranks = ranking.result()
 
@@ -153,11 +152,14 @@ class _Changes:
     """The spread over the mid."""
 
 
-def _changes(book: Book, settings: Settings) -> _Changes:
+def _changes(book: Book, settings: Settings, pool: ThreadPoolExecutor) -> _Changes:
     previous, is_gap = flow.chain(book, settings.max_gap_s * SECOND_US)
-    ofi, mid = flow.level_flow(book.best, previous), book.mid
+    flowing = pool.submit(flow.level_flow, book.best, previous)
+    mid = book.mid
     dmid, log_return = returns.mid_changes(mid, previous)
-    return _Changes(previous, is_gap, ofi, mid, dmid, log_return, log_return**2, book.spread / mid)
+    squared, relative = log_return**2, book.spread / mid
+    ofi = flowing.result()
+    return _Changes(previous, is_gap, ofi, mid, dmid, log_return, squared, relative)
 
 
 def _percentile(book: Book, ranks: Ints, run: slice, settings: Settings) -> dict[str, Column]:
