@@ -13,7 +13,7 @@ from ticklake.microstructure import windows as rolling
 from ticklake.microstructure.book import KEYS, Book, Flags, read_day, to_arrow
 from ticklake.microstructure.feature_rows import BATCH_ROWS, Column, feature_rows
 from ticklake.microstructure.level_flows import LevelFlows, Levels, levels_of
-from ticklake.microstructure.windows import Floats, Ints
+from ticklake.microstructure.windows import Floats, Ints, Windows
 
 SECOND_US: Final = 1_000_000
 LEVELS: Final = 10
@@ -114,22 +114,25 @@ def order_flow(
         known = _row_by_row(book, changes, settings)
         ranks = ranking.result()
 
-    def of_best_level(run: slice) -> dict[str, Column]:
-        columns = _regression(book, changes, run, settings)
-        columns |= _percentile(book, ranks, run, settings)
-        for horizon in settings.horizons_s:
-            columns |= _rolled(book, changes, run, horizon, settings)
-        return columns
+    seconds = {*settings.horizons_s, settings.regression_s, settings.percentile_s}
 
     def rolled(run: slice) -> dict[str, Column]:
+        windows = {s: rolling.row_windows(book.ts_us, s * SECOND_US, run) for s in seconds}
+
+        def of_best_level() -> dict[str, Column]:
+            columns = _regression(book, changes, run, windows[settings.regression_s])
+            columns |= _percentile(ranks, windows[settings.percentile_s])
+            for horizon in settings.horizons_s:
+                columns |= _rolled(book, changes, run, windows[horizon], horizon, settings)
+            return columns
+
         # Beside each other, because nobody encodes while the first run is made.
         with ThreadPoolExecutor(1) as pool:
-            best = pool.submit(of_best_level, run)
+            best = pool.submit(of_best_level)
             columns: dict[str, Column] = {f"mlofi_l{n}": e for n, e in enumerate(flows.of(run), 1)}
-            columns |= {"mlofi_decay": flows.decayed[run]}
+            columns["mlofi_decay"] = flows.decayed[run]
             for horizon in settings.horizons_s:
-                windows = rolling.row_windows(book.ts_us, horizon * SECOND_US, run)
-                total = rolling.rolling_sum(flows.decayed, windows)
+                total = rolling.rolling_sum(flows.decayed, windows[horizon])
                 columns[f"mlofi_decay_sum_{horizon}s"] = total
             return columns | best.result()
 
@@ -162,14 +165,12 @@ def _changes(book: Book, settings: Settings, pool: ThreadPoolExecutor) -> _Chang
     return _Changes(previous, is_gap, ofi, mid, dmid, log_return, squared, relative)
 
 
-def _percentile(book: Book, ranks: Ints, run: slice, settings: Settings) -> dict[str, Column]:
-    windows = rolling.row_windows(book.ts_us, settings.percentile_s * SECOND_US, run)
+def _percentile(ranks: Ints, windows: Windows) -> dict[str, Column]:
     share = rolling.rolling_rank(ranks, windows)
     return {"spread_percentile": share, "spread_regime_pct": regime.regimes_by_rank(share)}
 
 
-def _regression(book: Book, changes: _Changes, run: slice, settings: Settings) -> dict[str, Column]:
-    windows = rolling.row_windows(book.ts_us, settings.regression_s * SECOND_US, run)
+def _regression(book: Book, changes: _Changes, run: slice, windows: Windows) -> dict[str, Column]:
     fit = rolling.rolling_ols(changes.dmid, changes.ofi, windows)
     fitted = {"ofi_beta": fit.slope, "ofi_beta_r2": fit.r2}
     return {name: np.where(book.is_valid[run], values, np.nan) for name, values in fitted.items()}
@@ -200,12 +201,12 @@ def _rolled(
     book: Book,
     changes: _Changes,
     run: slice,
+    windows: Windows,
     horizon_s: int,
     settings: Settings,
 ) -> dict[str, Column]:
     """Return the rolling values of the best level for a run of rows."""
     horizon_us, max_gap_us = horizon_s * SECOND_US, settings.max_gap_s * SECOND_US
-    windows = rolling.row_windows(book.ts_us, horizon_us, run)
     variance = rolling.rolling_sum(changes.squared_return, windows)
     rolled: dict[str, Column] = {
         "row_count": windows.row_counts,
