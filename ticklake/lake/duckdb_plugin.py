@@ -1,6 +1,7 @@
 """The dbt-duckdb plugin of profiles.yml: prepares connections and lets Jinja call the lake."""
 
 import gc
+import os
 from typing import Any
 
 from dbt.adapters.duckdb.plugins import BasePlugin
@@ -18,6 +19,8 @@ class Plugin(BasePlugin):
         self._storage = open_storage(plugin_config["lake_root"])
         # dbt has its manifest, which stays: looking through it for garbage costs a second a build.
         gc.freeze()
+        # Threads of NumPy's BLAS, which nothing here calls, wait in a loop at first: 50 ms.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     def configure_connection(self, conn: Any) -> None:
         prepare(conn, self._storage)
