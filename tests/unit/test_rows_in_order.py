@@ -24,6 +24,7 @@ from ticklake.lake.specs import InputSpec
 DAY = date(2024, 1, 2)
 COLUMNS = {"exchange": "varchar", "date": "date", "row_seq": "bigint", "value": "double"}
 INPUT = InputSpec("raw_rows", "raw/rows", ("exchange", "date"), COLUMNS, is_raw=True, lookback=1)
+TWICE = InputSpec("twice", "featured/twice", ("exchange", "date"), COLUMNS, is_raw=False)
 FILE = "featured/twice/exchange=x/date=2024-01-02/data.parquet"
 
 
@@ -50,12 +51,19 @@ def build(root: Path, returned: Any, *, keeps_order: bool = True) -> dict[str, A
     return run(root, keeps_order, "python", returned)
 
 
-def run(root: Path, keeps_order: bool, language: str, returned: Any) -> dict[str, Any]:
+def run(
+    root: Path,
+    keeps_order: bool,
+    language: str,
+    returned: Any,
+    reads: InputSpec = INPUT,
+    name: str = "twice",
+) -> dict[str, Any]:
     """Run a model in Python, which returns something, or in SQL, which is that."""
     invocation = uuid.uuid4().hex
     specification = {
-        "invocation": invocation, "root": str(root), "name": "twice", "language": language,
-        "location": "featured/twice", "columns": COLUMNS, "inputs": [asdict(INPUT)], "seeds": {},
+        "invocation": invocation, "root": str(root), "name": name, "language": language,
+        "location": f"featured/{name}", "columns": COLUMNS, "inputs": [asdict(reads)], "seeds": {},
         "config": {
             "partition_by": ["exchange", "date"], "unit_by": None, "order_by": ["row_seq"],
             "time_column": None, "closed_by": None, "keeps_order": keeps_order,
@@ -76,8 +84,8 @@ def run(root: Path, keeps_order: bool, language: str, returned: Any) -> dict[str
         close_session()
 
 
-def stored(root: Path) -> pa.Table:
-    return pq.read_table(root / FILE, partitioning=None)
+def stored(root: Path, file: str = FILE) -> pa.Table:
+    return pq.read_table(root / file, partitioning=None)
 
 
 @pytest.mark.parametrize(
@@ -193,12 +201,19 @@ def test_rows_in_order_make_the_same_bytes_alone_and_in_a_batch(
     assert found[0] == found[1]
 
 
-def test_rows_of_one_unit_stream_in_one_thread_of_duckdb(tmp_path: Path) -> None:
+def test_rows_that_only_pass_have_one_thread_of_duckdb(tmp_path: Path) -> None:
+    count = "cast(current_setting('threads') as double)"
+
+    def threads(reads: InputSpec, name: str) -> list[float]:
+        sql = f"select exchange, date, row_seq, {count} as value from ({read_files(reads)})"
+        assert run(tmp_path, True, "sql", sql, reads, name)["rows"] == 2
+        return stored(tmp_path, FILE.replace("twice", name))["value"].to_pylist()
+
     land(tmp_path, "x", rows([3, 5]))
-    count = "cast(current_setting('threads') as double) as value"
-    sql = f"select exchange, date, row_seq, {count} from ({read_files(INPUT)})"
-    assert run(tmp_path, True, "sql", sql)["rows"] == 2
-    assert stored(tmp_path)["value"].to_pylist() == [1, 1]
+    with duckdb.connect() as connection:
+        (usual,) = connection.execute(f"select {count}").fetchone() or ()
+    assert threads(INPUT, "twice") == [usual] * 2
+    assert threads(TWICE, "again") == [1] * 2
 
 
 def test_threads_are_as_before_after_rows_that_failed() -> None:

@@ -154,9 +154,7 @@ class _Worker:
 
     def run(self, units: Sequence[Unit]) -> None:
         """Build a batch; where that fails, build its units one by one to find the one at fault."""
-        streams = self._model.keeps_order and len(units) == 1
-        # Over a network a second thread has bytes to wait for.
-        self._is_alone = streams and isinstance(self._source, LocalStorage)
+        self._is_alone = len(units) == 1 and self._streams
         try:
             with (
                 TemporaryDirectory(dir=self._folder) as scratch,
@@ -361,6 +359,17 @@ class _Worker:
             for key in expected:
                 found.setdefault(key, [key])
         return found
+
+    @property
+    def _streams(self) -> bool:
+        """Whether rows pass through DuckDB as they are read.
+
+        What is read from raw is sorted first, and over a network there are bytes to wait for: both
+        are work for every thread.
+        """
+        model = self._model
+        reads_raw = any(item.is_raw for item in model.inputs)
+        return model.keeps_order and not reads_raw and isinstance(self._source, LocalStorage)
 
     @property
     def _looks_back(self) -> bool:
