@@ -1,5 +1,5 @@
 {#
-    `source` for raw segments: `from {{ lake_source('raw', 'fills') }}`. Rows carry their order of
+    `source` for raw segments: `from {{ lake_source('raw', 'trades') }}`. Rows carry their order of
     arrival: `segment` (the name of the file) and then `segment_row`. See `lake_ref`.
 #}
 {% macro lake_source(source_name, name) %}

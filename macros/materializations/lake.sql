@@ -9,7 +9,7 @@
             lookback={'order_book': 1},                    days before its own that a unit reads
             units_from='order_book',                       the input whose partitions are the units, not all
             closed_by='trades',                            see lake_is_closed
-            keeps_order=true,                              rows come by `order_by`: integers, times, text
+            keeps_order=true,                              rows come by `order_by` already: checked, not sorted
             time_column='ts_event',                        whose range goes to meta.json
         )
 

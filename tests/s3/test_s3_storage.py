@@ -212,6 +212,20 @@ def test_a_sweep_leaves_an_upload_that_is_listed_although_it_is_done(
     assert storage.sweep(("",)) == 1
 
 
+def test_a_sweep_removes_an_upload_whose_parts_have_no_md5(
+    storage: S3Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Paginator:
+        def paginate(self, **_: Any) -> list[dict[str, Any]]:
+            return [{"Parts": [{"ETag": '"opaque"'}]}]
+
+    storage.write("a", b"old")
+    _begin_upload(storage, "a")
+    monkeypatch.setattr(storage.client, "get_paginator", lambda _: Paginator())
+    assert storage.sweep(("",)) == 1
+    assert storage.read("a") == b"old"
+
+
 @pytest.mark.usefixtures("real_s3")
 def test_a_sweep_leaves_the_uploads_of_others_for_a_day(
     storage: S3Storage, monkeypatch: pytest.MonkeyPatch

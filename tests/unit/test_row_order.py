@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -10,23 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ticklake.lake.errors import LakeError
 from ticklake.lake.row_order import RowOrder
 
-ORDER = ("symbol", "ts nulls first", "number", "text nulls first")
+ORDER = ("symbol", "ts nulls first", "price", "number", "text nulls first")
 SCHEMA = pa.schema(
     [
         ("symbol", pa.dictionary(pa.int32(), pa.string())),
         ("ts", pa.timestamp("ns")),
+        ("price", pa.decimal128(38, 12)),
         ("number", pa.int64()),
         ("text", pa.string()),
     ]
 )
-Row = tuple[str | None, int | None, int | None, str | None]
+Row = tuple[str | None, int | None, Decimal | None, int | None, str | None]
 
 words = st.sampled_from([None, "", "@1", "B", "b", "\N{SNOWMAN}", "\N{GRINNING FACE}"])
 numbers = st.sampled_from([None, -(2**63), -1, 0, 2**63 - 1])
-rows_of_few = st.tuples(words, st.sampled_from([None, 0, 1]), numbers, words)
+prices = st.sampled_from([None, Decimal("0.5"), Decimal("0.6"), Decimal(-(10**25))])
+rows_of_few = st.tuples(words, st.sampled_from([None, 0, 1]), prices, numbers, words)
 
 
 def table(rows: Sequence[Row]) -> pa.Table:
@@ -48,7 +50,7 @@ def first_refusal(rows: Sequence[Row], batch: int) -> str | None:
     for begin in range(0, len(rows), batch):
         try:
             last = RowOrder.of(ORDER).check(table(rows[begin : begin + batch]), last)
-        except LakeError as error:
+        except ValueError as error:
             return str(error)
     return None
 
@@ -66,7 +68,11 @@ def test_rows_pass_where_each_is_behind_the_one_before_it(
 
 @pytest.mark.parametrize("batch", [1, 2, 3])
 def test_a_refusal_shows_the_two_rows(batch: int) -> None:
-    rows: list[Any] = [("B", None, 1, "x"), ("B", None, 1, None), ("A", 0, 0, None)]
+    rows: list[Any] = [
+        ("B", None, None, 1, "x"),
+        ("B", None, None, 1, None),
+        ("A", 0, None, 0, None),
+    ]
     refusal = first_refusal(rows, batch)
     assert refusal is not None
-    assert "by symbol, ts, number, text: after B, None, 1, x comes B, None, 1, None." in refusal
+    assert "price, number, text: after B, None, None, 1, x comes B, None, None, 1, None." in refusal

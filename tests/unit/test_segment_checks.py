@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ticklake.lake import segment_checks
 from ticklake.lake.inputs import read_columns
 from ticklake.lake.segment_checks import FOOTER_GUESS, accepts, check_footer, check_pages
 from ticklake.lake.specs import InputSpec
@@ -98,6 +99,18 @@ def test_a_footer_longer_than_the_first_look_is_read(storage: LocalStorage) -> N
     content = parquet(good(), row_group_size=1)
     assert int.from_bytes(content[-8:-4], "little") > FOOTER_GUESS
     assert footer_type(storage, content) is None
+
+
+def test_a_segment_that_only_pyarrow_cannot_read_is_told_as_well(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Models in Python read with it, and one engine may refuse what the other takes for data."""
+    content = bytearray(parquet(good(), compression="zstd", use_dictionary=False))
+    start = pq.read_metadata(io.BytesIO(content)).row_group(0).column(0).data_page_offset + 60
+    content[start : start + 400] = b"\xff" * 400
+    monkeypatch.setattr(segment_checks, "_failure", lambda *_: None)
+    assert page_type(storage, bytes(content)) == "PAGE_CORRUPT"
+    assert page_type(storage, parquet(good())) is None
 
 
 @pytest.mark.parametrize("codec", ["snappy", "zstd", "gzip", "lz4", "brotli"])

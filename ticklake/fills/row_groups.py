@@ -75,7 +75,8 @@ Column = Values | Decimals | Text | Repeated | None
 def decoded(segment: Segment, group: int, continued: Continued) -> Mapping[str, Column]:
     """Read a row group of a segment.
 
-    Raises ValueError for a number that is no exact decimal, and for a position beyond an integer.
+    Raises ValueError for a number that is no exact decimal, for a position beyond an integer, and
+    for text that is no UTF-8: pyarrow looks at none, and would write what nobody can read.
     """
     raw = dict(segment.read(group, RAW_TYPES))
     for field in RAW_TYPES["liquidation"]:
@@ -89,8 +90,10 @@ def decoded(segment: Segment, group: int, continued: Continued) -> Mapping[str, 
         elif name in DECIMALS:
             columns[name] = _decimals(array, f"{source} of {segment.name}")
         elif pa.types.is_dictionary(array.type):
+            _check_text(array.dictionary, source, segment)
             columns[name] = _sides(array) if name == "side" else _repeated(array)
         elif pa.types.is_string(array.type):
+            _check_text(array, source, segment)
             columns[name] = Text(*texts(array), known(array))
         else:
             values = pc.cast(array, pa.uint8()) if pa.types.is_boolean(array.type) else array
@@ -113,6 +116,13 @@ def _whole_blocks(raw: Mapping[str, pa.Array], continued: Continued, segment: Se
             f"position is above {_HIGHEST}. Correct the segment, or move it away."
         )
     return pa.array(found.astype(np.int32), mask=is_null)
+
+
+def _check_text(array: pa.StringArray, source: str, segment: Segment) -> None:
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{source} of {segment.name}: {error}") from error
 
 
 def _decimals(array: pa.Array, where: str) -> Decimals:

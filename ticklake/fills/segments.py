@@ -37,10 +37,11 @@ class Segment:
     """A Parquet file of raw fills. It may lack columns: then they are null."""
 
     name: str
-    """The path of what was landed, for people."""
+    """The file that was landed, for people: that of a copy ends with the path in the lake."""
     file: Path
     metadata: pq.FileMetaData
-    columns: frozenset[str]
+    columns: Mapping[str, str]
+    """Raw column -> how the file spells it: case does not matter, as in DuckDB."""
     bounds: Rows
     """Where row groups begin, and where the last one ends."""
     is_clustered: bool
@@ -50,12 +51,18 @@ class Segment:
     def opened(file: Path, clustered_from: "Segment | None" = None) -> "Segment":
         """Read the footer of a file: of a segment, or of a copy of one in order."""
         metadata = pq.read_metadata(file)
+        names = metadata.schema.to_arrow_schema().names
+        spelled = {name.lower(): name for name in names} | {name: name for name in names}
         sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
         return Segment(
             clustered_from.name if clustered_from else str(file),
             file,
             metadata,
-            frozenset(metadata.schema.to_arrow_schema().names),
+            {
+                name: spelled.get(name, spelled.get(name.lower(), ""))
+                for name in (*RAW_TYPES, ARRIVAL)
+                if name.lower() in spelled
+            },
             np.cumsum([0, *sizes], dtype=np.int64),
             clustered_from is not None,
         )
@@ -66,27 +73,43 @@ class Segment:
         return range(len(self.bounds) - 1)
 
     def read(self, group: int, names: Iterable[str]) -> Mapping[str, pa.Array]:
-        """Return some columns of a row group."""
+        """Return some columns of a row group. Raises ValueError where they cannot be read."""
         wanted = list(names)
         not_null = self._not_null(group)
-        there = [name for name in wanted if name in not_null]
-        with pq.ParquetFile(
-            self.file,
-            metadata=self.metadata,
-            read_dictionary=[name for name in there if name in DICTIONARIES],
-            pre_buffer=False,
-        ) as file:
-            table = file.read_row_group(group, columns=there, use_threads=False)
+        there = {name: self.columns[name] for name in wanted if name in not_null}
         count = int(self.bounds[group + 1] - self.bounds[group])
+        table = self._table(group, there)
         return {
-            name: _as(table[name], RAW_TYPES[name])
-            if name in not_null
+            name: _as(table[there[name]], RAW_TYPES[name])
+            if name in there
             else pa.nulls(count, RAW_TYPES[name])
             for name in wanted
         }
 
-    def _not_null(self, group: int) -> frozenset[str]:
-        """Return the columns that may have a value in a row group: to read nulls takes time."""
+    def _table(self, group: int, columns: Mapping[str, str]) -> pa.Table:
+        row_count = int(self.bounds[group + 1] - self.bounds[group])
+        try:
+            with pq.ParquetFile(
+                self.file,
+                metadata=self.metadata,
+                read_dictionary=[columns[name] for name in DICTIONARIES if name in columns],
+                pre_buffer=False,
+            ) as file:
+                table = file.read_row_group(group, [*columns.values()], use_threads=False)
+        except (OSError, pa.ArrowException) as error:
+            raise ValueError(f"{self.name} cannot be read: {error}") from error
+        if columns and len(table) != row_count:
+            raise ValueError(
+                f"{self.name} has {len(table)} rows in row group {group}, not the {row_count} that "
+                "its footer says."
+            )
+        return table
+
+    def _not_null(self, group: int) -> set[str]:
+        """Return the columns that may have a value in a row group: to read nulls takes time.
+
+        A column without statistics may have one.
+        """
         row_group = self.metadata.row_group(group)
         found = set()
         for number in range(row_group.num_columns):
@@ -94,7 +117,7 @@ class Segment:
             nulls = chunk.statistics.null_count if chunk.is_stats_set else None
             if nulls != row_group.num_rows:
                 found.add(chunk.path_in_schema.split(".")[0])
-        return self.columns & found
+        return {name for name, spelled in self.columns.items() if spelled in found}
 
     def arrivals(self, rows: Rows) -> Rows:
         """Return where some rows were when they arrived; `rows` rise."""
@@ -102,8 +125,7 @@ class Segment:
             return rows
         found = np.empty_like(rows)
         for group, places in self.by_group(rows):
-            with pq.ParquetFile(self.file, metadata=self.metadata) as file:
-                column = file.read_row_group(group, columns=[ARRIVAL], use_threads=False)[ARRIVAL]
+            column = self._table(group, {ARRIVAL: ARRIVAL})[ARRIVAL]
             found[places] = numbers(_whole(column))[rows[places] - self.bounds[group]]
         return found
 

@@ -415,10 +415,13 @@ def _model(spec: Mapping[str, Any]) -> ModelSpec:
     partition_by = tuple(config["partition_by"])
     unit_by = tuple(config["unit_by"] or partition_by)
     order_by = tuple(config["order_by"] or ())
-    if config["keeps_order"] and unit_by != partition_by:
+    names = [item.removesuffix(" nulls first") for item in order_by]
+    is_plain = names and not any(" " in name for name in names)
+    if config["keeps_order"] and (unit_by != partition_by or not is_plain):
         raise LakeError(
-            f"Model {spec['name']}: keeps_order needs unit_by to be partition_by. "
-            "Leave keeps_order out, or change these."
+            f"Model {spec['name']}: keeps_order needs unit_by to be partition_by, and order_by to "
+            'name columns, with " nulls first" behind them or nothing. Leave keeps_order out, or '
+            "change these."
         )
     return ModelSpec(
         name=spec["name"],

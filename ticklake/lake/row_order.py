@@ -9,14 +9,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ticklake.lake.errors import LakeError
-
 NULLS_FIRST: Final = " nulls first"
 
 
 @dataclass(frozen=True, slots=True)
 class RowOrder:
-    """A total order by columns of integers, times and text, each row behind the one before it.
+    """A total order by some columns: each row is behind the one before it.
 
     Nulls are last, and first in columns of `nulls_first`.
     """
@@ -34,7 +32,7 @@ class RowOrder:
     def check(self, rows: pa.Table, last: pa.Table | None) -> pa.Table:
         """Return the last of some rows, which is `last` of the next ones.
 
-        Raises LakeError where a row is not behind the one before it.
+        Raises ValueError where a row is not behind the one before it.
         """
         rows = rows.select(self.columns)
         if last is not None:
@@ -63,7 +61,7 @@ class RowOrder:
             ", ".join(str(rows[name][fall + step].cast(pa.string())) for name in self.columns)
             for step in (0, 1)
         )
-        raise LakeError(
+        raise ValueError(
             f"rows do not come by {', '.join(self.columns)}: after {before} comes {after}. "
             "Return them in that order, or leave keeps_order out of the model's config."
         )
@@ -75,10 +73,15 @@ def _keys(column: pa.ChunkedArray, *, nulls_first: bool) -> list[npt.NDArray[Any
     if pa.types.is_string(array.type):
         array = array.dictionary_encode()
     if pa.types.is_dictionary(array.type):
-        ranks = pc.rank(array.dictionary, tiebreaker="dense").cast(pa.int64())
-        array = ranks.take(array.indices)
+        array = _ranks(array.dictionary).take(array.indices)
+    elif not (pa.types.is_integer(array.type) or pa.types.is_timestamp(array.type)):
+        array = pc.if_else(array.is_valid(), _ranks(array), None)
     values = array.cast(pa.int64())
     if not values.null_count:
         return [np.asarray(values)]
     is_null = np.asarray(values.is_null(), np.int64)
     return [-is_null if nulls_first else is_null, np.asarray(values.fill_null(0))]
+
+
+def _ranks(array: pa.Array) -> pa.Array:
+    return pc.rank(array, tiebreaker="dense").cast(pa.int64())

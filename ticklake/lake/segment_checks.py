@@ -75,12 +75,25 @@ def check_pages(storage: Storage, path: str, rows: str, columns: Iterable[str]) 
                 target.write(piece)
         message = _failure(file, f"select bit_xor(hash(segment)) from {rows} as segment")
         if message is None:
-            return None
+            return _arrow_problem(file, columns)
         for column in columns:
             why = _failure(file, f'select bit_xor(hash("{column}")) from {rows}')
             if why is not None:
                 return Problem(_fault(file, column, why), f"column {column}: {why}")
         return Problem(_named_in(message) or "PAGE_CORRUPT", message)
+
+
+def _arrow_problem(file: Path, columns: Iterable[str]) -> Problem | None:
+    """Return what is wrong with a segment that DuckDB can read and pyarrow cannot."""
+    wanted = {name.lower() for name in columns}
+    try:
+        with pq.ParquetFile(file) as parquet:
+            names = [name for name in parquet.schema_arrow.names if name.lower() in wanted]
+            for batch in parquet.iter_batches(columns=names):
+                batch.validate(full=True)
+    except (OSError, pa.ArrowException) as error:
+        return Problem("PAGE_CORRUPT", f"pyarrow cannot read it: {error}")
+    return None
 
 
 def accepts(declared: pa.DataType, found: pa.DataType) -> bool:

@@ -50,7 +50,7 @@ class Channel:
 class SegmentWriter:
     """Writes rows to one local Parquet file for each partition, in arrival order.
 
-    The rows of a clustered channel are in blocks of BLOCK rows or a few more, each in order.
+    But those of a clustered channel are in blocks of BLOCK rows or a few more, each in order.
     The bytes depend on the rows and on how they were cut into batches, and on nothing else: a
     loader that cuts its source in the same places every time writes the same file every time.
     """
@@ -138,21 +138,29 @@ class _File:
 
 
 def _writer(file: Path, channel: Channel) -> pq.ParquetWriter:
-    # A block is many row groups. Bounds of text would be half of its footer, and few would help.
-    bounded = [
-        item.name
-        for item in channel.schema
-        if item.name == channel.cluster_by or pa.types.is_primitive(item.type)
-    ]
     return pq.ParquetWriter(
         file,
         channel.schema,
         compression="zstd",
         compression_level=1,
         use_dictionary=list(channel.dictionary),
-        write_statistics=bounded if channel.cluster_by else True,
+        write_statistics=_bounded(channel) if channel.cluster_by else True,
         store_schema=False,
     )
+
+
+def _bounded(channel: Channel) -> list[str]:
+    """Return the columns with statistics of a clustered channel.
+
+    A block is many row groups. The bounds of text that repeats would be half of its footer, take
+    longer than writing it, and help nobody; that others are null is worth to know.
+    """
+    return [
+        f"{item.name}.{field.name}" if pa.types.is_struct(item.type) else item.name
+        for item in channel.schema
+        if item.name == channel.cluster_by or item.name not in channel.dictionary
+        for field in (item.type if pa.types.is_struct(item.type) else [item])
+    ]
 
 
 def _in_order(tables: list[pa.Table], by: str) -> pa.Table:

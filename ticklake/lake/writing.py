@@ -79,9 +79,9 @@ def write_in_order(
 ) -> Staged:
     """Write rows as they come, in batches of any size, in the types of `schema`.
 
-    Raises LakeError where a row is not behind the one before it by `order_by`: see RowOrder. The
+    Raises ValueError where a row is not behind the one before it by `order_by`: see RowOrder. The
     bytes depend on the rows alone: neither on the batches nor on how many threads encode. Text may
-    come as dictionaries that have each text once.
+    come as dictionaries, whatever is in them. Then pages end elsewhere than those of plain text.
     """
     order = RowOrder.of(order_by)
     last: pa.Table | None = None
@@ -231,24 +231,28 @@ def _row_groups(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterato
 
 
 def _in_one_piece(pieces: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
-    if len(pieces) > 1:
-        plain = [piece.cast(schema) for piece in pieces]
-        return pa.Table.from_batches(plain, schema).combine_chunks()
-    (piece,) = pieces
+    names = schema.names
     columns = [
-        column if _is_as_written(column, kind) else column.cast(kind)
-        for column, kind in zip(piece.columns, schema.types, strict=True)
+        _as_written([piece.column(name) for piece in pieces], schema.field(name).type)
+        for name in names
     ]
-    return pa.table(columns, names=schema.names)
+    return pa.table(columns, names=names)
 
 
-def _is_as_written(column: pa.Array, kind: pa.DataType) -> bool:
-    """Say whether a column is of a type, or a dictionary as a file of these rows has it.
+def _as_written(pieces: Sequence[pa.Array], kind: pa.DataType) -> pa.Array:
+    """Return a column of a type, or as the dictionary that a file has of these rows.
 
     That is one with texts in the order in which rows come to them.
     """
-    if not pa.types.is_dictionary(column.type) or column.type.value_type != kind:
-        return bool(column.type == kind)
+    is_repeated = pa.types.is_dictionary(pieces[0].type) and pieces[0].type.value_type == kind
+    if is_repeated and len(pieces) == 1 and _is_by_row(pieces[0]):
+        return pieces[0]
+    whole = pa.concat_arrays([piece.cast(kind) for piece in pieces])
+    return whole.dictionary_encode() if is_repeated else whole
+
+
+def _is_by_row(column: pa.DictionaryArray) -> bool:
+    """Say whether rows come to the texts of a dictionary in its order, and to all of them."""
     seen = np.maximum.accumulate(np.asarray(column.indices.fill_null(-1)))
     is_next = seen[0] <= 0 and (np.diff(seen) <= 1).all()
     return bool(is_next and seen[-1] + 1 == len(column.dictionary))

@@ -25,7 +25,7 @@ from ticklake.fills.segments import Segment, _plain_type
 from ticklake.lake import writing
 from ticklake.lake.inputs import read_segments
 from ticklake.lake.specs import InputSpec
-from ticklake.lake.writing import _is_as_written, write_in_order
+from ticklake.lake.writing import _is_by_row, write_in_order
 
 REPOSITORY = Path(__file__).parents[3]
 KEYS = ("exchange", "date")
@@ -78,15 +78,17 @@ def by_merging(files: Sequence[Path], folder: Path, limits: Limits) -> pa.Table:
         with duckdb.connect() as connection:
             connection.execute("set timezone = 'UTC'")
             found = connection.execute(f"from '{file}'").to_arrow_table()
-        again = write_in_order(schema, found.cast(schema).to_batches(), ORDER, folder / "again")
-    assert staged.sha256 == again.sha256, "dictionaries are those that the writer would make"
+        again = found.cast(reader.schema).combine_chunks().to_batches(max_chunksize=3)
+        same = write_in_order(schema, again, ORDER, folder / "again").sha256
+    assert staged.sha256 == same, "the bytes depend on the rows alone"
     return found
 
 
 def validated(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
     for batch in reader:
         batch.validate(full=True)
-        assert all(map(_is_as_written, batch.columns, map(_plain_type, batch.schema.types)))
+        repeated = (column for column in batch.columns if pa.types.is_dictionary(column.type))
+        assert all(map(_is_by_row, repeated)), "the writer takes them as they are"
         yield batch
 
 
@@ -337,6 +339,39 @@ def test_columns_of_other_types_are_read_as_declared_ones(tmp_path: Path) -> Non
         table = table.set_column(table.schema.get_field_index(name), name, column)
     pq.write_table(table, files[0])
     assert listed(by_merging(files, tmp_path, Limits())) == listed(by_sql(files))
+
+
+def test_names_of_columns_are_those_that_differ_in_case(tmp_path: Path) -> None:
+    files = written(tmp_path, [[PLAIN | {"startPosition": "2.0", "dir": "Open Long"}]], 10)
+    table = pq.read_table(files[0], partitioning=None)
+    renamed = {"coin": "Coin", "startPosition": "startposition", "dir": "DIR"}
+    pq.write_table(table.rename_columns([renamed.get(n, n) for n in table.column_names]), files[0])
+    found = listed(by_merging(files, tmp_path, Limits()))
+    assert (found[0]["symbol"], found[0]["direction"]) == ("BTC", "Open Long")
+    assert found == listed(by_sql(files))
+
+
+@pytest.mark.parametrize("column", ["hash", "cloid", "liquidation", "user"])
+def test_text_that_is_no_utf_8_is_refused(tmp_path: Path, column: str) -> None:
+    row = PLAIN | {"liquidation": {"liquidatedUser": "??", "markPx": "1.0", "method": "x"}}
+    files = written(tmp_path, [[row | ({} if column == "liquidation" else {column: "??"})]], 10)
+    pq.write_table(
+        pq.read_table(files[0], partitioning=None), files[0], compression="none", store_schema=False
+    )
+    files[0].write_bytes(files[0].read_bytes().replace(b"??", b"\xff\xfe"))
+    with pytest.raises(ValueError, match=f"{column}.* of {files[0]}: Invalid UTF8"):
+        by_merging(files, tmp_path, Limits())
+
+
+def test_a_page_that_cannot_be_read_names_its_segment(tmp_path: Path) -> None:
+    rows = [PLAIN | {"tid": tid, "event_index": tid} for tid in range(100)]
+    files = written(tmp_path, [rows], 100)
+    content = bytearray(files[0].read_bytes())
+    start = pq.read_metadata(files[0]).row_group(0).column(0).data_page_offset
+    content[start : start + 30] = b"\xff" * 30
+    files[0].write_bytes(content)
+    with pytest.raises(ValueError, match=f"{files[0]} cannot be read"):
+        by_merging(files, tmp_path, Limits())
 
 
 def test_a_reader_may_stop_before_the_end(tmp_path: Path) -> None:

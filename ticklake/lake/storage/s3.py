@@ -304,9 +304,9 @@ class S3Storage:
         )
         try:
             parts = [part["ETag"].strip('"') for page in pages for part in page.get("Parts", ())]
-        except (BotoCoreError, ClientError):
-            return True  # gone by now, or the next sweep finds it
-        return bool(parts) and entry.tag == _tag_of_parts(map(bytes.fromhex, parts))
+            return bool(parts) and entry.tag == _tag_of_parts(map(bytes.fromhex, parts))
+        except (BotoCoreError, ClientError, ValueError):  # parts that we may not see, or no MD5s
+            return False
 
     def _abort(self, key: str, upload: str) -> bool:
         try:
