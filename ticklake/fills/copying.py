@@ -6,17 +6,21 @@ copies many bytes at once.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ticklake.fills.columns import DECIMAL, FILLS, REPEATED_TEXT, TEXT, Flags, Numbers
+from ticklake.fills.columns import DECIMAL, FILLS, REPEATED_TEXT, SOURCES, TEXT, Flags, Numbers
 from ticklake.fills.decimals import Words
 from ticklake.fills.rooms import Rooms
 from ticklake.fills.row_groups import Bytes, Column, Decimals, Indices, Repeated, Text, Values
 from ticklake.fills.segments import Rows
 from ticklake.microstructure.compiled import compiled
+
+MOST_TEXT: Final = (1 << 31) - 1
+"""Bytes that the offsets of Arrow's text can count."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +37,10 @@ class Part:
 
 
 def batch_of(parts: Sequence[Part], count: int, rooms: Rooms) -> pa.RecordBatch:
-    """Return the fills of some pieces, which fill `count` rows."""
+    """Return the fills of some pieces, which fill `count` rows.
+
+    Raises ValueError where a column has more text than a batch can hold.
+    """
     return pa.record_batch(
         [_column(parts, count, item.name, item.type, rooms) for item in FILLS], schema=FILLS
     )
@@ -114,8 +121,8 @@ def _text(parts: Sequence[Part], count: int, name: str, rooms: Rooms) -> list[Nu
         column = part.columns[name]
         if isinstance(column, Text):
             _sizes(column.offsets, part.begins, part.ends, part.places, sizes)
+    data = _room(int(sizes.sum(dtype=np.int64)), name, count, rooms)
     offsets = np.cumsum(sizes, out=rooms.empty(count + 1, np.dtype(np.int32)))
-    data = rooms.empty(int(offsets[-1]), np.dtype(np.uint8))
     for part in parts:
         column = part.columns[name]
         if isinstance(column, Text):
@@ -134,7 +141,7 @@ def _repeated(parts: Sequence[Part], count: int, name: str, rooms: Rooms) -> pa.
     room = min(count * longest, sum(len(column.data) for _, column in there))
     offsets = rooms.empty(most + 1, np.dtype(np.int32))
     offsets[0] = 0
-    data = rooms.empty(room, np.dtype(np.uint8))
+    data = _room(room, name, count, rooms)
     slots = rooms.empty(1 << (2 * most).bit_length(), np.dtype(np.int32))
     slots[:] = -1
     hashes = rooms.empty(len(slots), np.dtype(np.uint64))
@@ -166,6 +173,17 @@ def _repeated(parts: Sequence[Part], count: int, name: str, rooms: Rooms) -> pa.
     known_or_all = None if are_known.all() else are_known
     numbers = _array(pa.int32(), count, known_or_all, indices)
     return pa.DictionaryArray.from_arrays(numbers, texts, safe=False)
+
+
+def _room(size: int, name: str, count: int, rooms: Rooms) -> Bytes:
+    """Return memory for the text of a column."""
+    if size > MOST_TEXT:
+        raise ValueError(
+            f"{SOURCES[name]}: a batch of {count:,} fills needs room for {size:,} bytes of text, "
+            f"and there is room for {MOST_TEXT:,}. Correct the segments that have text of that "
+            "size, or move them away."
+        )
+    return rooms.empty(size, np.dtype(np.uint8))
 
 
 @compiled

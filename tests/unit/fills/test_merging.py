@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import jinja2
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,10 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loaders.hyperliquid.schema import RAW_SCHEMA
-from ticklake.fills import merging, ordering
+from ticklake.fills import copying, merging, ordering
+from ticklake.fills.columns import FILLS
 from ticklake.fills.continued import Continued
+from ticklake.fills.copying import Part, batch_of
 from ticklake.fills.merging import Limits, merged
-from ticklake.fills.row_groups import Column, decoded
+from ticklake.fills.rooms import Rooms
+from ticklake.fills.row_groups import Column, Text, decoded
 from ticklake.fills.segments import Segment, _plain_type
 from ticklake.lake import writing
 from ticklake.lake.inputs import read_segments
@@ -306,6 +310,28 @@ def test_a_position_that_is_no_integer_any_more_is_refused(tmp_path: Path) -> No
         by_merging(files, tmp_path, Limits())
     with pytest.raises(duckdb.ConversionException):
         by_sql(files)
+
+
+@pytest.mark.parametrize("column", ["extra", "hash"])
+def test_more_text_than_a_batch_can_hold_is_refused_with_its_column(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, column: str
+) -> None:
+    rows = [PLAIN | {"tid": tid, "event_index": tid, column: f"{tid}" * 300} for tid in range(4)]
+    files = written(tmp_path, [rows], 2)
+    monkeypatch.setattr(copying, "MOST_TEXT", 1200)
+    assert listed(by_merging(files, tmp_path, Limits())) == listed(by_sql(files))
+    monkeypatch.setattr(copying, "MOST_TEXT", 1199)
+    with pytest.raises(ValueError, match=f"{column}: a batch of 4 fills needs room for 1,200"):
+        by_merging(files, tmp_path, Limits())
+
+
+def test_sizes_of_text_are_added_beyond_an_integer() -> None:
+    step = 1 << 30
+    text = Text(np.empty(0, np.uint8), np.array([0, step], np.int32), None)
+    rows = np.array([[0, 1, place] for place in range(4)], np.int64)
+    part = Part(dict.fromkeys(FILLS.names) | {"extra": text}, *rows.T)
+    with pytest.raises(ValueError, match=f"extra: .* {4 * step:,} bytes"):
+        batch_of([part], 4, Rooms())
 
 
 def test_a_day_without_a_fill_has_no_batch(tmp_path: Path) -> None:
