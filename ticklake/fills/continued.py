@@ -30,7 +30,8 @@ def continued(segments: Sequence[Segment], ranges: Sequence[Rows]) -> Sequence[C
 
     `ranges` has the lowest and the highest block of each row group, as `Scan.blocks`. A part of a
     block has one more fills than its highest position says. Only row groups that may have a block
-    of another segment are read.
+    of another segment are read. Where negative positions make earlier parts smaller than nothing,
+    positions stay, though SQL counts back.
     """
     hulls = np.array([_hull(blocks) for blocks in ranges], np.int64).reshape(-1, 2)
     parts = []
