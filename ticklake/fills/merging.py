@@ -5,7 +5,8 @@ over narrow columns finds the order of all rows, as pieces of segments, and whic
 second one copies pieces. A segment that is not in order is put in order first.
 
 Memory holds a decoded row group of each sorted run, about 150 bytes a row, and a few batches. The
-first pass holds a table of bits, at most 128 MB, and one entry for each stretch of a coin.
+first pass holds a table of bits, at most 128 MB, and one entry for each stretch of a coin, and of
+a fill that is there more than once about 30 bytes for each time.
 """
 
 from collections import deque
@@ -50,8 +51,8 @@ class Limits:
     """Rows of its row groups."""
     compared: int = 1 << 22
     """Rows of overlapping stretches that are put in order together."""
-    suspects: int = 1 << 21
-    """Pairs of tid and side that may be there more than once and are looked at together."""
+    suspects: int = 1 << 20
+    """Rows that may be there more than once and are compared together."""
     batch: int = ROW_GROUP
     """Rows that are handed over together."""
 
@@ -75,8 +76,8 @@ def merged(files: Sequence[Path], folder: Path, limits: Limits = LIMITS) -> pa.R
             segments.append(segment)
             scans.append(its_scan)
     counts = continued(segments, [one.blocks for one in scans])
-    left_out = repeated_rows(segments, limits.suspects)
     stretches = [stretch for one in scans for stretch in one.stretches]
+    left_out = repeated_rows(segments, stretches, limits.suspects)
     del scans
     ordered = pieces(segments, stretches, counts, left_out, limits.compared)
     day = _Day(segments, counts, left_out)

@@ -7,18 +7,26 @@ without a block of the same instant: the change-over hour has both.
 Only rows with equal tid and side are looked at closely. They are found by two scans of those two
 columns: the first marks every pair in a table of bits and notes those whose bit is set already, the
 second finds the rows of what was noted.
+
+Usually those are few. Where they are many, as in a day that is there twice, they are compared coin
+by coin, and a coin with many rows by time. Equal fills by block may have other times: of blocks
+that may be in two parts of a coin, rows are compared again. Few are, where blocks rise with time.
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from ticklake.fills.columns import Numbers, filled
-from ticklake.fills.segments import Rows, Segment, gathered
+from ticklake.fills.columns import Flags, Numbers, filled
+from ticklake.fills.segments import FIRST, LAST, Rows, Segment, gathered
+from ticklake.fills.stretches import Stretch, coin_order
 from ticklake.microstructure.compiled import compiled
 
 THREADS: Final = 2
@@ -29,18 +37,26 @@ Keys = npt.NDArray[np.uint64]
 _CLOSE: Final = ("coin", "user", "side", "tid", "oid", "ts_event", "block_number")
 
 
-def repeated_rows(segments: Sequence[Segment], at_once: int) -> Sequence[Rows]:
+def repeated_rows(
+    segments: Sequence[Segment], stretches: Sequence[Stretch], at_once: int
+) -> Sequence[Rows]:
     """Return the rows of each segment, which rise, that are fills which another row is already.
 
-    `segments` are in order of arrival. The rows of `at_once` suspects are compared at a time.
+    `segments` are in order of arrival. About `at_once` rows are compared at a time, but all of a
+    coin and an instant.
     """
-    suspects = _suspects(segments)
+    rows = _rows_of(segments, _suspects(segments))
+    count = sum(map(len, rows))
+    if not count:
+        return rows
+    if count <= at_once:
+        return _compared(segments, rows)[0]
+    suspects = _Suspects(segments, rows)
     found: list[list[Rows]] = [[np.empty(0, np.int64)] for _ in segments]
-    for begin in range(0, len(suspects), at_once):
-        rows = _rows_of(segments, suspects[begin : begin + at_once])
-        for mine, repeated in zip(found, _compared(segments, rows), strict=True):
-            mine.append(repeated)
-    return [np.sort(np.concatenate(mine)) for mine in found]
+    for left_out in suspects.left_out(stretches, at_once):
+        for mine, out in zip(found, left_out, strict=True):
+            mine.append(out)
+    return [_once(np.concatenate(mine)) for mine in found]
 
 
 def _suspects(segments: Sequence[Segment]) -> Keys:
@@ -59,31 +75,42 @@ def _suspects(segments: Sequence[Segment]) -> Keys:
         return np.concatenate(found)
 
     with ThreadPoolExecutor(THREADS) as pool:
-        return np.unique(np.concatenate([np.empty(0, np.uint64), *pool.map(noted, segments)]))
+        keys = np.concatenate([np.empty(0, np.uint64), *pool.map(noted, segments)])
+    return _once(keys)
+
+
+def _once(values: Numbers) -> Numbers:
+    """Return numbers in order, each once: faster than np.unique, and here its memory is short."""
+    values.sort()
+    is_other = np.ones(len(values), np.bool_)
+    is_other[1:] = values[1:] != values[:-1]
+    return np.asarray(values[is_other])
 
 
 def _rows_of(segments: Sequence[Segment], suspects: Keys) -> Sequence[Rows]:
     """Return the rows of each segment whose key is a suspect and is that of another row, too."""
     bits = _bits(len(suspects), 50)
     _mark(suspects, bits, np.empty_like(suspects))
+    first_rows = np.full(len(suspects), -1, np.int64)
+    begins = np.searchsorted(suspects, np.arange(1 << 16, dtype=np.uint64) << np.uint64(48))
+    begins = np.append(begins, len(suspects))
+    firsts = np.cumsum([0, *(int(segment.bounds[-1]) for segment in segments)])
+    are_repeated = np.zeros(firsts[-1], np.bool_)
+    lock = Lock()
 
-    def found(segment: Segment) -> tuple[Rows, Keys]:
-        all_rows, all_keys = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
+    def find(number: int) -> None:
+        segment = segments[number]
         for group in segment.groups:
             keys = _keys(segment, group)
             rows = np.empty(len(keys), np.int64)
             rows = rows[: _marked(keys, bits, rows)]
-            places = np.minimum(np.searchsorted(suspects, keys[rows]), len(suspects) - 1)
-            rows = rows[suspects[places] == keys[rows]]
-            all_rows.append(rows + segment.bounds[group])
-            all_keys.append(keys[rows])
-        return np.concatenate(all_rows), np.concatenate(all_keys)
+            row = int(firsts[number] + segment.bounds[group])
+            with lock:
+                _find_repeated(keys[rows], rows + row, suspects, begins, first_rows, are_repeated)
 
     with ThreadPoolExecutor(THREADS) as pool:
-        by_segment = list(pool.map(found, segments))
-    keys, counts = np.unique(np.concatenate([keys for _, keys in by_segment]), return_counts=True)
-    repeated = keys[counts > 1]
-    return [rows[np.isin(keys, repeated)] for rows, keys in by_segment]
+        list(pool.map(find, range(len(segments))))
+    return [np.flatnonzero(are_repeated[begin:end]) for begin, end in itertools.pairwise(firsts)]
 
 
 def _keys(segment: Segment, group: int) -> Keys:
@@ -95,16 +122,105 @@ def _keys(segment: Segment, group: int) -> Keys:
     return _hashes(filled(columns["tid"], 0), is_buy[codes])
 
 
-def _compared(segments: Sequence[Segment], rows: Sequence[Rows]) -> Sequence[Rows]:
-    """Return which of some rows of each segment are left out."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Suspects:
+    """Rows of each segment that are looked at closely, too many to be compared together."""
+
+    segments: Sequence[Segment]
+    rows: Sequence[Rows]
+
+    def left_out(self, stretches: Sequence[Stretch], at_once: int) -> Iterator[Sequence[Rows]]:
+        """Yield which rows of each segment are left out, for some coins or a part of one."""
+        waiting: list[Stretch] = []
+        size = 0
+        ordered = sorted(stretches, key=lambda one: (coin_order(one.coin), one.first))
+        for _, some in itertools.groupby(ordered, key=lambda one: one.coin):
+            mine = [one for one in some if self._size(one)]
+            its_size = sum(map(self._size, mine))
+            if waiting and size + its_size > at_once:
+                yield self._compared(waiting)[0]
+                waiting, size = [], 0
+            if its_size > at_once:
+                yield from self._by_time(mine, at_once)
+            else:
+                waiting, size = waiting + mine, size + its_size
+        if waiting:
+            yield self._compared(waiting)[0]
+
+    def _by_time(self, coin: Sequence[Stretch], at_once: int) -> Iterator[Sequence[Rows]]:
+        """Compare the rows of a coin by time, then those of blocks that parts have in common."""
+        highest = FIRST
+        shared = []
+        for some in self._windows(coin, at_once):
+            left_out, blocks = self._compared(some)
+            yield left_out
+            lowest = blocks.min(initial=LAST)
+            if lowest <= highest:
+                shared.append((lowest, highest))
+            highest = blocks.max(initial=highest)
+        if shared:
+            yield self._compared(coin, shared)[0]
+
+    def _windows(self, coin: Iterable[Stretch], at_once: int) -> Iterator[Sequence[Stretch]]:
+        """Cut stretches, in order of their first rows, to about so many rows, between instants."""
+        waiting: list[Stretch] = []
+        size, last = 0, FIRST
+        for stretch in coin:
+            time = stretch.first[0]
+            if size >= at_once and last < time:
+                cut = [self._cut(one, time) for one in waiting]
+                yield [before for before, _ in cut]
+                waiting = [after for _, after in cut if self._size(after)]
+                size, last = sum(map(self._size, waiting)), time
+            waiting.append(stretch)
+            size += self._size(stretch)
+        yield waiting
+
+    def _cut(self, stretch: Stretch, time: int) -> tuple[Stretch, Stretch]:
+        """Divide a stretch into what is before a time and the rest."""
+        end = stretch.end
+        if stretch.last[0] >= time:
+            times = self._column(stretch, "ts_event", LAST)
+            end = stretch.begin + int(np.searchsorted(times, time))
+        return replace(stretch, end=end), replace(stretch, begin=end)
+
+    def _size(self, stretch: Stretch) -> int:
+        return len(self._rows(stretch))
+
+    def _rows(self, stretch: Stretch) -> Rows:
+        rows = self.rows[stretch.segment]
+        begin, end = np.searchsorted(rows, (stretch.begin, stretch.end))
+        return rows[begin:end]
+
+    def _column(self, stretch: Stretch, name: str, instead: int) -> Numbers:
+        segment = self.segments[stretch.segment]
+        group = int(np.searchsorted(segment.bounds, stretch.begin, "right")) - 1
+        first = segment.bounds[group]
+        values = filled(segment.read(group, (name,))[name], instead)
+        return values[stretch.begin - first : stretch.end - first]
+
+    def _compared(
+        self, stretches: Iterable[Stretch], ranges: Sequence[tuple[int, int]] = ()
+    ) -> tuple[Sequence[Rows], Numbers]:
+        """Compare rows of some stretches: all, or those whose blocks are in one of some ranges."""
+        found: list[list[Rows]] = [[np.empty(0, np.int64)] for _ in self.segments]
+        for stretch in stretches:
+            rows = self._rows(stretch)
+            if ranges:
+                blocks = self._column(stretch, "block_number", FIRST)[rows - stretch.begin]
+                rows = rows[np.any([(low <= blocks) & (blocks <= high) for low, high in ranges], 0)]
+            found[stretch.segment].append(rows)
+        return _compared(self.segments, [np.sort(np.concatenate(mine)) for mine in found])
+
+
+def _compared(segments: Sequence[Segment], rows: Sequence[Rows]) -> tuple[Sequence[Rows], Numbers]:
+    """Return which of some rows of each segment are left out, and the blocks of them all."""
     counts = [len(mine) for mine in rows]
     number = np.repeat(np.arange(len(segments)), counts)
     columns = gathered(segments, number, np.concatenate(rows), _CLOSE)
     arrivals = [segment.arrivals(mine) for segment, mine in zip(segments, rows, strict=True)]
     arrived = np.lexsort((np.concatenate(arrivals), number))
-    codes = {
-        name: filled(column.dictionary_encode().indices, -1) for name, column in columns.items()
-    }
+    codes = {name: _codes(column) for name, column in columns.items()}
     fill = _together(*(codes[name] for name in ("coin", "tid", "user", "oid", "side")))
     is_legacy = codes["block_number"] < 0
     same = _together(fill, codes["block_number"], np.where(is_legacy, codes["ts_event"], -1))
@@ -113,18 +229,21 @@ def _compared(segments: Sequence[Segment], rows: Sequence[Rows]) -> Sequence[Row
     instant = _together(fill, codes["ts_event"])
     left_out |= is_legacy & np.isin(instant, instant[~is_legacy])
     cuts = np.cumsum(counts)[:-1]
-    return [mine[out] for mine, out in zip(rows, np.split(left_out, cuts), strict=True)]
+    found = [mine[out] for mine, out in zip(rows, np.split(left_out, cuts), strict=True)]
+    return found, filled(columns["block_number"], FIRST)[~is_legacy]
 
 
-def _together(*columns: Numbers) -> Rows:
-    """Return a number for each row: equal where all columns are."""
-    order = np.lexsort(columns)
-    changes = np.zeros(len(order), np.bool_)
-    for column in columns:
-        changes[1:] |= column[order][1:] != column[order][:-1]
-    found = np.empty(len(order), np.int64)
-    found[order] = np.cumsum(changes)
+def _together(*columns: Rows) -> Rows:
+    """Return a number for each row: equal where all columns are. All are below 2^31, null is -1."""
+    found, *others = columns
+    for column in others:
+        found = _codes(pa.array(found << 32 | column + 1))
     return found
+
+
+def _codes(column: pa.Array) -> Rows:
+    """Return a number below the count of rows for each value, -1 for null."""
+    return filled(column.dictionary_encode().indices, -1).astype(np.int64)
 
 
 def _bits(count: int, sparseness: int) -> Keys:
@@ -173,3 +292,30 @@ def _marked(keys: Keys, bits: Keys, rows: Rows) -> int:
             rows[count] = row
             count += 1
     return count
+
+
+@compiled
+def _find_repeated(
+    keys: Keys, rows: Rows, suspects: Keys, begins: Rows, first_rows: Rows, are_repeated: Flags
+) -> None:
+    """Mark rows whose key is a suspect that another row has.
+
+    `begins` are the places in `suspects`, which rise, where their upper 16 bits are a number or
+    more. Of each suspect, `first_rows` keeps a row, -1 if it has none yet.
+    """
+    shift = np.uint64(48)
+    for number in range(len(keys)):
+        key = keys[number]
+        low, high = begins[key >> shift], begins[(key >> shift) + np.uint64(1)]
+        while low < high:
+            middle = (low + high) >> 1
+            if suspects[middle] < key:
+                low = middle + 1
+            else:
+                high = middle
+        if low == len(suspects) or suspects[low] != key:
+            continue
+        if first_rows[low] < 0:
+            first_rows[low] = rows[number]
+        else:
+            are_repeated[first_rows[low]] = are_repeated[rows[number]] = True

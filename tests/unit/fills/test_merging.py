@@ -18,14 +18,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loaders.hyperliquid.schema import RAW_SCHEMA
-from ticklake.fills import copying, merging, ordering
+from ticklake.fills import copying, merging, ordering, repeats
 from ticklake.fills.columns import FILLS
 from ticklake.fills.continued import Continued
 from ticklake.fills.copying import Part, batch_of
 from ticklake.fills.merging import Limits, merged
 from ticklake.fills.rooms import Rooms
 from ticklake.fills.row_groups import Column, Text, decoded
-from ticklake.fills.segments import Segment, _plain_type
+from ticklake.fills.segments import Rows, Segment, _plain_type
 from ticklake.lake import writing
 from ticklake.lake.inputs import read_segments
 from ticklake.lake.specs import InputSpec
@@ -332,6 +332,50 @@ def test_sizes_of_text_are_added_beyond_an_integer() -> None:
     part = Part(dict.fromkeys(FILLS.names) | {"extra": text}, *rows.T)
     with pytest.raises(ValueError, match=f"extra: .* {4 * step:,} bytes"):
         batch_of([part], 4, Rooms())
+
+
+@pytest.mark.parametrize(
+    ("has_equal_tids", "block", "again"),
+    [(False, 2, 0), (True, 2, 0), (False, 3, 50)],  # of the last, some blocks are in two parts
+)
+def test_a_day_that_is_there_twice_is_compared_in_parts(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    has_equal_tids: bool,
+    block: int,
+    again: int,
+) -> None:
+    sizes = []
+
+    def noted(segments: Sequence[Segment], rows: Sequence[Rows]) -> Any:
+        sizes.append(sum(map(len, rows)))
+        return compared(segments, rows)
+
+    compared = repeats._compared
+    monkeypatch.setattr(repeats, "_compared", noted)
+    rows = [
+        PLAIN
+        | {"coin": coin, "ts_event": START + row // 2, "block_number": row // block}
+        | {"event_index": row % block, "tid": 0 if has_equal_tids else row, "oid": row}
+        for coin, count in (("A", 100), ("B", 5), ("C", 4), ("D", 3))
+        for row in range(count)
+    ]
+    files = written(tmp_path, [rows, rows], 7)
+    assert listed(by_merging(files, tmp_path, Limits(suspects=20))) == listed(by_sql(files))
+    assert sum(sizes) <= 2 * len(rows) + again, "a row is looked at once, or again for its block"
+    assert max(sizes) <= max(20 + 2 * 7, again), "about so many, and a row group of each segment"
+
+
+def test_a_fill_by_block_that_is_there_at_another_time_is_found_among_many(tmp_path: Path) -> None:
+    rows = [
+        PLAIN | {"ts_event": START + row, "block_number": row, "tid": row} for row in range(100)
+    ]
+    later = [row | {"ts_event": row["ts_event"] + 50} for row in rows]
+    some = [row | {"tid": tid} for row in rows[:40] for tid in (row["tid"], 1000 + row["tid"])]
+    files = written(tmp_path, [rows, [*some, *later]], 7)
+    found = listed(by_merging(files, tmp_path, Limits(suspects=20)))
+    assert found == listed(by_sql(files))
+    assert len(found) == 140
 
 
 def test_a_day_without_a_fill_has_no_batch(tmp_path: Path) -> None:
