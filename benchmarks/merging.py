@@ -30,6 +30,7 @@ def main() -> None:
         write_segments(root / "lake", SEGMENTS, ROWS)
         merge = [sys.executable, "-m", "benchmarks.merging", str(root / "lake"), str(root / "out")]
         usual = measure(merge)
+        run_dbt(root, "parse")  # the first one reads every model
         parse = run_dbt(root, "parse")
         ours = run_dbt(root, "run", "--select", "trades")
         print(f"\nCompaction of {SEGMENTS} segments of {ROWS:,} trades\n{HEADER}")
