@@ -32,7 +32,7 @@ from ticklake.fills.stretches import Scan, scan
 from ticklake.lake.file_format import ROW_GROUP
 
 THREADS: Final = 2
-AHEAD: Final = 3
+AHEAD: Final = 8
 """Row groups that are read before they are needed."""
 
 Item = TypeVar("Item")

@@ -21,7 +21,7 @@ WAITING_BYTES: Final = 64 << 20
 
 BLOCK: Final = 307_200
 """Rows that are put in order together. Whoever merges blocks holds a row group of each."""
-BLOCK_ROW_GROUP: Final = 30_720
+BLOCK_ROW_GROUP: Final = 40_960
 BLOCK_BYTES: Final = 128 << 20
 """Rows that wait for a block, over all partitions together: so many fills are 99 MB."""
 

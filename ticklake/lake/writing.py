@@ -88,7 +88,7 @@ def write_in_order(
     row_count = 0
     encodings: Encodings | None = None
     rooms: SimpleQueue[Room] = SimpleQueue()
-    for _ in range(encoders + PIECES):  # one row group waits while the next one is made
+    for _ in range(encoders + 2 * PIECES):  # one row group waits while the next one is made
         rooms.put(_SPARE.pop() if _SPARE else np.empty(0, np.uint8))
     written: deque[Future[None]] = deque()
     with (
