@@ -64,15 +64,12 @@ def check_footer(storage: Storage, path: str, declared: pa.Schema) -> Problem | 
 def check_pages(storage: Storage, path: str, rows: str, columns: Iterable[str]) -> Problem | None:
     """Decode a whole segment; return what is wrong with it.
 
-    `rows` is SQL that reads `$file` as models do. The segment is brought here first, so that a
+    `rows` is SQL that reads `$file` as models do. From a network the segment is brought here first, so that a
     network that fails is not taken for a segment that is broken, and read with a DuckDB of its own:
     one that meets an error it did not expect answers no more.
     """
     with storage.staging() as folder:
-        file = folder / "segment.parquet"
-        with storage.open(path) as source, file.open("wb") as target:
-            while piece := source.read(1 << 20):
-                target.write(piece)
+        file = storage.local_file(path, folder)
         message = _failure(file, f"select bit_xor(hash(segment)) from {rows} as segment")
         if message is None:
             return _arrow_problem(file, columns)
