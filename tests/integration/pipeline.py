@@ -96,6 +96,7 @@ MODELS: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 DAILY = ("ticks", "steps", "totals")
+EVERYTHING = {"from": None, "to": None, "exchanges": None, "symbols": None}
 
 
 class Pipeline:
@@ -224,32 +225,29 @@ class Pipeline:
         }
         config["time_column"] = model.get("time_column", "ts_event")
         config["keeps_order"] = False
-        specification = {
-            "invocation": invocation,
-            "root": self.root,
-            "name": name,
-            "language": "sql",
-            "location": f"compacted/{name}",
-            "columns": model["columns"],
-            "config": config,
-            "inputs": inputs,
-            "seeds": {},
-            "compiled_code": sql,
-            "code": sql,
-            "selection": {
-                "from": None,
-                "to": None,
-                "exchanges": None,
-                "symbols": None,
-                **selection,
-            },
-            "full_refresh": full_refresh,
-            "is_dry_run": False,
-        }
+        specification = specified(
+            self.root, name, model["columns"], inputs, config,
+            invocation=invocation, compiled_code=sql, code=sql,
+            selection=EVERYTHING | selection, full_refresh=full_refresh,
+        )  # fmt: skip
         result = run_model(self.connection, specification)
         if "error" in result:
             raise AssertionError(result["error"])
         return result
+
+
+def specified(
+    root: str, name: str, columns: Mapping[str, str], inputs: Sequence[Mapping[str, Any]],
+    config: Mapping[str, Any], **others: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """Return what Jinja says of a model: one in SQL without code, where nothing else is given."""
+    return {
+        "invocation": uuid.uuid4().hex, "root": root, "name": name, "language": "sql",
+        "location": f"compacted/{name}", "columns": columns, "inputs": inputs, "seeds": {},
+        "config": {"unit_by": None, "time_column": None, "closed_by": None, **config},
+        "compiled_code": "", "code": "", "path": f"{name}.py", "full_refresh": False,
+        "is_dry_run": False, "selection": EVERYTHING, **others,
+    }  # fmt: skip
 
 
 def run_model(

@@ -1,6 +1,5 @@
 """What a Python model sees of raw segments."""
 
-import uuid
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import Lake
-from tests.integration.pipeline import run_model
+from tests.integration.pipeline import run_model, specified
 from ticklake.lake import python_models
 from ticklake.lake.connection import prepare
 from ticklake.lake.session import close_session
@@ -32,17 +31,10 @@ def land(lake: Lake, name: str, numbers: list[int], partition: str = PARTITION) 
 
 def build(lake: Lake, model: Any) -> dict[str, Any]:
     """Build a model over what was landed."""
-    specification = {
-        "invocation": uuid.uuid4().hex, "root": lake.root, "name": "same", "language": "python",
-        "location": "compacted/same", "columns": COLUMNS, "inputs": [asdict(INPUT)], "seeds": {},
-        "config": {
-            "partition_by": ["exchange", "date"], "unit_by": None, "order_by": ["row_seq"],
-            "time_column": None, "closed_by": None, "keeps_order": True,
-        },
-        "compiled_code": "", "code": "", "path": "same.py", "full_refresh": True,
-        "is_dry_run": False,
-        "selection": {"from": None, "to": None, "exchanges": None, "symbols": None},
-    }  # fmt: skip
+    config = {"partition_by": ["exchange", "date"], "order_by": ["row_seq"], "keeps_order": True}
+    specification = specified(
+        lake.root, "same", COLUMNS, [asdict(INPUT)], config, language="python", full_refresh=True
+    )
     try:
         with duckdb.connect() as connection, mock.patch.object(python_models, "loaded") as loaded:
             prepare(connection, lake.storage)

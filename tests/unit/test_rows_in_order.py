@@ -1,6 +1,5 @@
 """Rows that come in order, of Python models above all: written as they come, and only then."""
 
-import uuid
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
@@ -14,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.integration.pipeline import run_model
+from tests.integration.pipeline import run_model, specified
 from ticklake.lake import building, python_models
 from ticklake.lake.connection import one_thread
 from ticklake.lake.inputs import read_files
@@ -60,18 +59,14 @@ def run(
     name: str = "twice",
 ) -> dict[str, Any]:
     """Run a model in Python, which returns something, or in SQL, which is that."""
-    invocation = uuid.uuid4().hex
-    specification = {
-        "invocation": invocation, "root": str(root), "name": name, "language": language,
-        "location": f"featured/{name}", "columns": COLUMNS, "inputs": [asdict(reads)], "seeds": {},
-        "config": {
-            "partition_by": ["exchange", "date"], "unit_by": None, "order_by": ["row_seq"],
-            "time_column": None, "closed_by": None, "keeps_order": keeps_order,
-        },
-        "compiled_code": returned if language == "sql" else "", "code": "", "path": "twice.py",
-        "full_refresh": True, "is_dry_run": False,
-        "selection": {"from": None, "to": None, "exchanges": None, "symbols": None},
+    config = {
+        "partition_by": ["exchange", "date"], "order_by": ["row_seq"], "keeps_order": keeps_order,
     }  # fmt: skip
+    specification = specified(
+        str(root), name, COLUMNS, [asdict(reads)], config,
+        language=language, location=f"featured/{name}", full_refresh=True,
+        compiled_code=returned if language == "sql" else "",
+    )  # fmt: skip
 
     def model(dbt: Any, session: Any) -> Any:
         return returned() if callable(returned) else returned

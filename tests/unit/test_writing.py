@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.integration.pipeline import MODELS, run_model
+from tests.integration.pipeline import MODELS, run_model, specified
 from ticklake.lake import row_groups, writing
 from ticklake.lake.row_groups import RowGroupFile
 from ticklake.lake.writing import ROW_GROUP, write_in_order, write_sorted
@@ -255,16 +255,10 @@ def test_a_model_that_keeps_order_has_columns_to_order_by_and_units_of_a_partiti
     wrong: dict[str, Any], tmp_path: Path
 ) -> None:
     config = {
-        "partition_by": MODELS["steps"]["partition_by"], "unit_by": None, "order_by": ["value"],
-        "time_column": None, "closed_by": None, "keeps_order": True, **wrong,
+        "partition_by": MODELS["steps"]["partition_by"], "order_by": ["value"],
+        "keeps_order": True, **wrong,
     }  # fmt: skip
-    specification = {
-        "invocation": "one", "root": str(tmp_path), "name": "steps", "language": "sql",
-        "location": "compacted/steps", "columns": MODELS["steps"]["columns"], "config": config,
-        "inputs": [], "seeds": {}, "compiled_code": "", "code": "", "full_refresh": False,
-        "is_dry_run": False,
-        "selection": {"from": None, "to": None, "exchanges": None, "symbols": None},
-    }  # fmt: skip
+    specification = specified(str(tmp_path), "steps", MODELS["steps"]["columns"], [], config)
     with duckdb.connect() as connection:
         assert (
             "keeps_order needs unit_by to be partition_by"
