@@ -27,7 +27,7 @@ from ticklake.fills.ordering import pieces
 from ticklake.fills.repeats import repeated_rows
 from ticklake.fills.rooms import Rooms
 from ticklake.fills.row_groups import Column, decoded
-from ticklake.fills.segments import Rows, Segment
+from ticklake.fills.segments import Rows, Segment, rows_of
 from ticklake.fills.stretches import Scan, scan
 from ticklake.lake.file_format import ROW_GROUP
 
@@ -158,7 +158,7 @@ def _cut(some: Rows, firsts: Rows, bounds: Sequence[Rows]) -> Rows:
         last[mine] = np.searchsorted(bounds[number], end[mine], "left") - 1
     size = last - first + 1
     whole = np.repeat(np.arange(len(some)), size)
-    group = np.repeat(first - (np.cumsum(size) - size), size) + np.arange(len(whole))
+    group = rows_of(first, size)
     begins, ends = begin[whole], end[whole]
     for number in np.unique(segment):
         mine = segment[whole] == number

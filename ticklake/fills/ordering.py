@@ -17,6 +17,7 @@ from ticklake.fills.segments import (
     Rows,
     Segment,
     gathered,
+    rows_of,
     text_ranks,
 )
 from ticklake.fills.stretches import Stretch, coin_order
@@ -194,8 +195,7 @@ class _Day:
         parts = [np.empty((0, 3), np.int64), *map(self._parts, arrived)]
         segment, begin, end = np.concatenate(parts).T
         size = end - begin
-        row = np.repeat(begin - (np.cumsum(size) - size), size) + np.arange(size.sum())
-        return np.column_stack((np.repeat(segment, size), row))
+        return np.column_stack((np.repeat(segment, size), rows_of(begin, size)))
 
     def _positions(self, rows: Rows) -> Positions:
         """Return the positions of some rows in whole blocks."""

@@ -160,6 +160,11 @@ def gathered(
     }
 
 
+def rows_of(begins: Rows, sizes: Rows) -> Rows:
+    """Return the rows of pieces, one piece after the other."""
+    return np.repeat(begins - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
+
+
 def text_ranks(text: pa.StringArray) -> Numbers:
     """Return which place each text has in the order of their bytes; null comes last."""
     encoded = text.dictionary_encode()
