@@ -149,16 +149,14 @@ class _Worker:
         """Raw segments that are the reason why the units in `waiting` could not be computed."""
         self.waiting: set[Key] = set()
         self._columns: list[str] = []
-        self._is_alone = False
-        """Whether DuckDB has one thread, and leaves the other cores to what encodes."""
 
     def run(self, units: Sequence[Unit]) -> None:
         """Build a batch; where that fails, build its units one by one to find the one at fault."""
-        self._is_alone = len(units) == 1 and self._streams
+        is_alone = len(units) == 1 and self._streams  # what encodes has the other cores
         try:
             with (
                 TemporaryDirectory(dir=self._folder) as scratch,
-                one_thread(self._connection) if self._is_alone else nullcontext(),
+                one_thread(self._connection) if is_alone else nullcontext(),
             ):
                 self._run(units, Path(scratch))
         except LakeError:
@@ -280,7 +278,7 @@ class _Worker:
             return write_sorted(self._connection, rows, order_by, file)
         if not is_sorted:
             rows += f" order by {', '.join(order_by)}"
-        ahead = AHEAD_ALONE if self._is_alone else AHEAD
+        ahead = AHEAD_ALONE if is_sorted and self._streams else AHEAD
         self._connection.execute(f"set streaming_buffer_size = '{ahead}'")
         reader = self._connection.sql(rows).to_arrow_reader(ROW_GROUP)
         return write_in_order(reader.schema, reader, order_by, file)
