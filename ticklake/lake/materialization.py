@@ -27,7 +27,7 @@ from ticklake.lake.planning import TO_BE_BUILT, Plan, Selection, Unit, plan_tabl
 from ticklake.lake.quarantine import Problem, SetAside, things_set_aside
 from ticklake.lake.report import Report
 from ticklake.lake.session import Session, close_session, latest_session, session_of
-from ticklake.lake.specs import InputSpec, ModelSpec
+from ticklake.lake.specs import NULLS_FIRST, InputSpec, ModelSpec
 from ticklake.lake.tables import LakeTable, Partition, RawTable, fingerprint
 
 if TYPE_CHECKING:
@@ -415,12 +415,12 @@ def _model(spec: Mapping[str, Any]) -> ModelSpec:
     partition_by = tuple(config["partition_by"])
     unit_by = tuple(config["unit_by"] or partition_by)
     order_by = tuple(config["order_by"] or ())
-    names = [item.removesuffix(" nulls first") for item in order_by]
+    names = [item.removesuffix(NULLS_FIRST) for item in order_by]
     is_plain = names and not any(" " in name for name in names)
     if config["keeps_order"] and (unit_by != partition_by or not is_plain):
         raise LakeError(
             f"Model {spec['name']}: keeps_order needs unit_by to be partition_by, and order_by to "
-            'name columns, with " nulls first" behind them or nothing. Leave keeps_order out, or '
+            f'name columns, with "{NULLS_FIRST}" behind them or nothing. Leave keeps_order out, or '
             "change these."
         )
     return ModelSpec(

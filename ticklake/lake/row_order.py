@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-NULLS_FIRST: Final = " nulls first"
+from ticklake.lake.specs import NULLS_FIRST
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
+
+NULLS_FIRST: Final = " nulls first"
+"""What may stand behind a column in `order_by`; without it nulls are last."""
 
 
 @dataclass(frozen=True)
