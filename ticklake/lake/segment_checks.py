@@ -64,9 +64,9 @@ def check_footer(storage: Storage, path: str, declared: pa.Schema) -> Problem | 
 def check_pages(storage: Storage, path: str, rows: str, columns: Iterable[str]) -> Problem | None:
     """Decode a whole segment; return what is wrong with it.
 
-    `rows` is SQL that reads `$file` as models do. From a network the segment is brought here first, so that a
-    network that fails is not taken for a segment that is broken, and read with a DuckDB of its own:
-    one that meets an error it did not expect answers no more.
+    `rows` is SQL that reads `$file` as models do. From S3 the segment is brought here first, so
+    that a network that fails is not taken for a segment that is broken. It is read with a DuckDB of
+    its own: one that meets an error it did not expect answers no more.
     """
     with storage.staging() as folder:
         file = storage.local_file(path, folder)
