@@ -33,6 +33,10 @@ SPLIT: Final = "BYTE_STREAM_SPLIT"
 NO_LIMIT: Final = 1 << 30
 """Bytes of a dictionary. One that is given up half way is another for text than for its numbers."""
 
+STEP: Final = 64 << 20
+"""Rooms have a multiple of so many bytes, so that they fit the next table too. What is not written
+to takes no memory."""
+
 Room = npt.NDArray[np.uint8]
 _SPARE: Final[list[Room]] = []
 """Rooms of a table that is written, for the next one: new memory would be cleared first."""
@@ -164,7 +168,7 @@ def _column_sizes(table: pa.Table, encodings: Encodings) -> dict[str, int]:
 def _roomy(room: Room, group: pa.Table) -> Room:
     """Return a room in which the file of a row group fits: this one if it can be."""
     size = 2 * sum(map(_plain_size, group.columns)) + (1 << 20)
-    return room if len(room) >= size else np.empty(size, np.uint8)
+    return room if len(room) >= size else np.empty(-(-size // STEP) * STEP, np.uint8)
 
 
 def _plain_size(column: pa.ChunkedArray) -> int:
@@ -247,7 +251,8 @@ def _as_written(pieces: Sequence[pa.Array], kind: pa.DataType) -> pa.Array:
     is_repeated = pa.types.is_dictionary(pieces[0].type) and pieces[0].type.value_type == kind
     if is_repeated and len(pieces) == 1 and _is_by_row(pieces[0]):
         return pieces[0]
-    whole = pa.concat_arrays([piece.cast(kind) for piece in pieces])
+    plain = [piece.cast(kind) for piece in pieces]
+    whole = pa.concat_arrays(plain) if len(plain) > 1 else plain[0]
     return whole.dictionary_encode() if is_repeated else whole
 
 
