@@ -54,12 +54,17 @@ class Book:
     @property
     def mid(self) -> Floats:
         """(bid + ask) / 2, NaN on rows that are not valid (C06)."""
-        return np.where(self.is_valid, (self.best.bid_price + self.best.ask_price) / 2, np.nan)
+        mid: Floats = self.best.bid_price + self.best.ask_price
+        mid /= 2
+        mid[~self.is_valid] = np.nan
+        return mid
 
     @property
     def spread(self) -> Floats:
         """Ask minus bid, 0 where locked, NaN on rows that are not valid."""
-        return np.where(self.is_valid, self.best.ask_price - self.best.bid_price, np.nan)
+        spread: Floats = self.best.ask_price - self.best.bid_price
+        spread[~self.is_valid] = np.nan
+        return spread
 
 
 def columns_of(levels: int) -> list[str]:

@@ -20,15 +20,14 @@ def feature_rows(
     schema: pa.Schema,
     rows: pa.Table,
     positions: Ints,
-    known: Mapping[str, Column],
-    rolled: Callable[[slice], dict[str, Column]],
+    columns: Callable[[slice], Mapping[str, Column]],
     to_arrow: Callable[[Column, pa.DataType], pa.Array],
     batch_rows: int = BATCH_ROWS,
 ) -> Iterator[pa.RecordBatch]:
     """Yield the features of `rows`, each of which is at one of `positions` in the order of time.
 
-    `known` are columns of all that is in that order, and `rolled` returns the others for a run of
-    it. They are made when their turn comes, so that a day of all of them is never in memory.
+    `columns` returns those of a run of that order. They are made when their turn comes, so that a
+    day of all of them is never in memory.
     """
     keys = rows.select(KEYS.names).cast(KEYS)
     del rows  # the other columns need not be held any longer
@@ -36,10 +35,10 @@ def feature_rows(
     for first in range(0, len(positions), batch_rows):
         places = positions[first : first + batch_rows]
         run = slice(int(places.min()), int(places.max()) + 1)
-        columns = {name: values[run] for name, values in known.items()} | rolled(run)
+        found = columns(run)
         # Where the clock does not rise with the rows as stored, they are not a run.
         is_run = (np.diff(places) == 1).all()
         order = slice(None) if is_run else places - run.start
-        arrays = [to_arrow(columns[one.name][order], one.type) for one in own]
+        arrays = [to_arrow(found[one.name][order], one.type) for one in own]
         of_rows = keys.slice(first, batch_rows).combine_chunks().columns
         yield pa.record_batch([*(one.chunk(0) for one in of_rows), *arrays], schema=schema)

@@ -3,13 +3,18 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from ticklake.microstructure.book import Book, Level, floats, level_columns
 from ticklake.microstructure.flow import across_levels, level_flow
 from ticklake.microstructure.windows import Floats, Ints
+
+PART: Final = 1 << 14
+"""Rows of which all levels are looked at together: so few that the processor still holds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class LevelFlows:
         else:
             readers = (_Reader(book, previous, [number], levels) for number in numbers)
             day = slice(0, len(book.ts_us))
-            self._keep(day, [flow for reader in readers for flow in reader.flows(day)])
+            self._keep(day, (flow for reader in readers for flow in reader.flows(day)))
 
     def of(self, run: slice) -> list[Floats]:
         """Return the flow of each level, the best first, on the next run of rows."""
@@ -57,7 +62,7 @@ class LevelFlows:
         own = slice(run.start - self._first, run.stop - self._first)
         return [flow[own] for flow in self._flows]
 
-    def _keep(self, read: slice, behind: list[Floats]) -> None:
+    def _keep(self, read: slice, behind: Iterable[Floats]) -> None:
         self._first, self._flows = read.start, [self._best[read], *behind]
         self.decayed[read] = across_levels(self._flows, self._alpha)
 
@@ -75,8 +80,18 @@ class _Reader:
         self._last_valid = np.full(len(names), np.nan)
         self._room = np.empty((len(names), 0))
 
-    def flows(self, run: slice) -> list[Floats]:
-        """Return the flow of each level on the rows that come next."""
+    def flows(self, run: slice) -> npt.NDArray[np.float64]:
+        """Return the flow on the rows that come next: a row of the result for each level."""
+        flows = np.empty((len(self._last_valid) // 4, run.stop - run.start))
+        step = PART if self._book.order is None else max(1, flows.shape[1])
+        for first in range(0, flows.shape[1], step):
+            part = slice(run.start + first, min(run.start + first + step, run.stop))
+            for into, flow in zip(flows, self._of_part(part), strict=True):
+                into[first : first + step] = flow
+        self.done = run.stop
+        return flows
+
+    def _of_part(self, run: slice) -> list[Floats]:
         columns = self._next(run.stop - run.start)
         # In front of a run is the last valid row of those before, which is the only one it needs.
         before = np.maximum(self._previous[run] - run.start + 1, 0)
@@ -88,7 +103,6 @@ class _Reader:
         ]
         if (valid := np.flatnonzero(self._book.is_valid[run])).size:
             self._last_valid = columns[:, valid[-1] + 1].copy()
-        self.done = run.stop
         return flows
 
     def _next(self, count: int) -> Floats:

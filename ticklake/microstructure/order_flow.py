@@ -1,6 +1,6 @@
 """Order flow, returns, volatility and spread regime of each row of a book."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -107,120 +107,95 @@ def order_flow(
     levels = levels or levels_of(rows)
     fields = schema(levels.count, settings)
     book, positions = read_day(rows, head, settings.warmup_s * SECOND_US)
-    with ThreadPoolExecutor(1) as pool:
-        changes = _changes(book, settings, pool)
-        ranking = pool.submit(rolling.ranked, changes.relative)
-        flows = LevelFlows(book, changes.ofi, changes.previous, levels, settings.level_alpha)
-        known = _row_by_row(book, changes, settings)
-        ranks = ranking.result()
-
+    previous, is_gap = flow.chain(book, settings.max_gap_s * SECOND_US)
+    ofi = flow.level_flow(book.best, previous)
+    flows = LevelFlows(book, ofi, previous, levels, settings.level_alpha)
     seconds = {*settings.horizons_s, settings.regression_s, settings.percentile_s}
+    beside = ThreadPoolExecutor(1)  # its thread ends with the last batch
+    best = beside.submit(_BestLevel, book, previous, is_gap, ofi, settings)
 
-    def rolled(run: slice) -> dict[str, Column]:
+    def columns(run: slice) -> dict[str, Column]:
         windows = {s: rolling.row_windows(book.ts_us, s * SECOND_US, run) for s in seconds}
+        of_best = beside.submit(lambda: best.result().of(run, windows))  # while levels are read
+        found: dict[str, Column] = {f"mlofi_l{n}": e for n, e in enumerate(flows.of(run), 1)}
+        found["mlofi_decay"] = flows.decayed[run]
+        for horizon in settings.horizons_s:
+            total = rolling.rolling_sum(flows.decayed, windows[horizon])
+            found[f"mlofi_decay_sum_{horizon}s"] = total
+        return found | of_best.result()
 
-        def of_best_level() -> dict[str, Column]:
-            columns = _regression(book, changes, run, windows[settings.regression_s])
-            columns |= _percentile(ranks, windows[settings.percentile_s])
-            for horizon in settings.horizons_s:
-                columns |= _rolled(book, changes, run, windows[horizon], horizon, settings)
-            return columns
-
-        # Beside each other, because nobody encodes while the first run is made.
-        with ThreadPoolExecutor(1) as pool:
-            best = pool.submit(of_best_level)
-            columns: dict[str, Column] = {f"mlofi_l{n}": e for n, e in enumerate(flows.of(run), 1)}
-            columns["mlofi_decay"] = flows.decayed[run]
-            for horizon in settings.horizons_s:
-                total = rolling.rolling_sum(flows.decayed, windows[horizon])
-                columns[f"mlofi_decay_sum_{horizon}s"] = total
-            return columns | best.result()
-
-    batches = feature_rows(fields, rows, positions, known, rolled, _arrow, batch_rows)
+    batches = feature_rows(fields, rows, positions, columns, _arrow, batch_rows)
     return pa.RecordBatchReader.from_batches(fields, batches)
 
 
-@dataclass(frozen=True, slots=True)
-class _Changes:
-    """What each row adds to the last valid one, by the best level, and whether there is one."""
+class _BestLevel:
+    """What the best level says: of the whole day what windows look back on, the rest by runs."""
 
-    previous: Ints
-    is_gap: Flags
-    ofi: Floats
-    mid: Floats
-    dmid: Floats
-    log_return: Floats
-    squared_return: Floats
-    relative: Floats
-    """The spread over the mid."""
+    def __init__(
+        self, book: Book, previous: Ints, is_gap: Flags, ofi: Floats, settings: Settings
+    ) -> None:
+        self._book, self._settings, self._ofi = book, settings, ofi
+        self._mid, spread = book.mid, book.spread
+        self._dmid, self._log_return = returns.mid_changes(self._mid, previous)
+        self._squared_return = self._log_return**2
+        self._relative_spread = spread / self._mid
+        self._ranks = rolling.ranked(self._relative_spread)
+        bps = np.divide(np.multiply(1e4, spread, out=spread), self._mid, out=spread)
+        regimes, ages = regime.regimes(book.ts_us, bps, is_gap, settings.thresholds)
+        since_last = np.full(len(book.ts_us), -1)
+        np.subtract(book.ts_us[1:], book.ts_us[:-1], out=since_last[1:])
+        self._row_by_row = {
+            "ts": book.ts_us,
+            "dt_us": since_last,
+            "is_gap": is_gap,
+            "ofi": ofi,
+            "dmid": self._dmid,
+            "log_return": self._log_return,
+            "spread_regime": regimes,
+            "spread_regime_age_us": ages,
+            **{
+                f"ofi_decay_hl{life}s": flow.decayed(book.ts_us, ofi, life * SECOND_US)
+                for life in settings.half_lives_s
+            },
+        }
 
+    def of(self, run: slice, windows: Mapping[int, Windows]) -> dict[str, Column]:
+        """Return the columns of a run of rows, given its windows by their seconds."""
+        columns: dict[str, Column] = {
+            name: values[run] for name, values in self._row_by_row.items()
+        }
+        columns |= self._regression(run, windows[self._settings.regression_s])
+        columns |= self._percentile(windows[self._settings.percentile_s])
+        for horizon in self._settings.horizons_s:
+            columns |= self._rolled(run, windows[horizon], horizon)
+        return columns
 
-def _changes(book: Book, settings: Settings, pool: ThreadPoolExecutor) -> _Changes:
-    previous, is_gap = flow.chain(book, settings.max_gap_s * SECOND_US)
-    flowing = pool.submit(flow.level_flow, book.best, previous)
-    mid = book.mid
-    dmid, log_return = returns.mid_changes(mid, previous)
-    squared, relative = log_return**2, book.spread / mid
-    ofi = flowing.result()
-    return _Changes(previous, is_gap, ofi, mid, dmid, log_return, squared, relative)
+    def _regression(self, run: slice, windows: Windows) -> dict[str, Column]:
+        fit = rolling.rolling_ols(self._dmid, self._ofi, windows)
+        is_valid = self._book.is_valid[run]
+        fitted = {"ofi_beta": fit.slope, "ofi_beta_r2": fit.r2}
+        return {name: np.where(is_valid, values, np.nan) for name, values in fitted.items()}
 
+    def _percentile(self, windows: Windows) -> dict[str, Column]:
+        share = rolling.rolling_rank(self._ranks, windows)
+        return {"spread_percentile": share, "spread_regime_pct": regime.regimes_by_rank(share)}
 
-def _percentile(ranks: Ints, windows: Windows) -> dict[str, Column]:
-    share = rolling.rolling_rank(ranks, windows)
-    return {"spread_percentile": share, "spread_regime_pct": regime.regimes_by_rank(share)}
-
-
-def _regression(book: Book, changes: _Changes, run: slice, windows: Windows) -> dict[str, Column]:
-    fit = rolling.rolling_ols(changes.dmid, changes.ofi, windows)
-    fitted = {"ofi_beta": fit.slope, "ofi_beta_r2": fit.r2}
-    return {name: np.where(book.is_valid[run], values, np.nan) for name, values in fitted.items()}
-
-
-def _row_by_row(book: Book, changes: _Changes, settings: Settings) -> dict[str, Column]:
-    ts, bps = book.ts_us, 1e4 * book.spread / changes.mid
-    codes, ages = regime.regimes(ts, bps, changes.is_gap, settings.thresholds)
-    since_last = np.full(len(ts), -1)
-    since_last[1:] = np.diff(ts)
-    return {
-        "ts": ts,
-        "dt_us": since_last,
-        "is_gap": changes.is_gap,
-        "ofi": changes.ofi,
-        "dmid": changes.dmid,
-        "log_return": changes.log_return,
-        "spread_regime": codes,
-        "spread_regime_age_us": ages,
-        **{
-            f"ofi_decay_hl{life}s": flow.decayed(ts, changes.ofi, life * SECOND_US)
-            for life in settings.half_lives_s
-        },
-    }
-
-
-def _rolled(
-    book: Book,
-    changes: _Changes,
-    run: slice,
-    windows: Windows,
-    horizon_s: int,
-    settings: Settings,
-) -> dict[str, Column]:
-    """Return the rolling values of the best level for a run of rows."""
-    horizon_us, max_gap_us = horizon_s * SECOND_US, settings.max_gap_s * SECOND_US
-    variance = rolling.rolling_sum(changes.squared_return, windows)
-    rolled: dict[str, Column] = {
-        "row_count": windows.row_counts,
-        "ofi_sum": rolling.rolling_sum(changes.ofi, windows),
-        "ret_sum": rolling.rolling_sum(changes.log_return, windows),
-        "return": returns.returns_since(
-            book.ts_us, changes.mid, windows.starts, horizon_us, max_gap_us, run
-        ),
-        "realized_var": variance,
-        "realized_vol": np.sqrt(variance),
-        "ret_std": rolling.rolling_std(changes.log_return, windows),
-        "rel_spread_mean": rolling.rolling_mean(changes.relative, windows),
-    }
-    return {f"{name}_{horizon_s}s": values for name, values in rolled.items()}
+    def _rolled(self, run: slice, windows: Windows, horizon_s: int) -> dict[str, Column]:
+        horizon_us, max_gap_us = horizon_s * SECOND_US, self._settings.max_gap_s * SECOND_US
+        variance = rolling.rolling_sum(self._squared_return, windows)
+        rolled: dict[str, Column] = {
+            "row_count": windows.row_counts,
+            "ofi_sum": rolling.rolling_sum(self._ofi, windows),
+            "ret_sum": rolling.rolling_sum(self._log_return, windows),
+            "return": returns.returns_since(
+                self._book.ts_us, self._mid, windows.starts, horizon_us, max_gap_us, run
+            ),
+            "realized_var": variance,
+            "realized_vol": np.sqrt(variance),
+            "ret_std": rolling.rolling_std(self._log_return, windows),
+            "rel_spread_mean": rolling.rolling_mean(self._relative_spread, windows),
+        }
+        return {f"{name}_{horizon_s}s": values for name, values in rolled.items()}
 
 
 def _arrow(values: Column, kind: pa.DataType) -> pa.Array:

@@ -8,11 +8,12 @@ from ticklake.microstructure.windows import Floats, Ints
 
 def mid_changes(mid: Floats, previous: Ints) -> tuple[Floats, Floats]:
     """Return M - M' and ln(M / M') against each row's previous valid one, NaN without one (C07)."""
-    has_one = previous >= 0
-    before = np.where(has_one, mid[previous], np.nan) if len(mid) else mid
+    before = mid[previous]
+    before[previous < 0] = np.nan
     change: Floats = mid - before
     # ln(M / M') loses the digits that the quotient rounds away next to 1.
-    return change, np.log1p(change / before)
+    quotient = np.divide(change, before, out=before)
+    return change, np.log1p(quotient, out=quotient)
 
 
 def returns_since(

@@ -120,20 +120,20 @@ def trade_features(
         "vpin": _vpin(book, ts, trades, trades_before, settings),
     }
 
-    def rolled(run: slice) -> dict[str, Column]:
-        columns: dict[str, Column] = {}
+    def columns(run: slice) -> dict[str, Column]:
+        found: dict[str, Column] = {name: values[run] for name, values in known.items()}
         for horizon in settings.horizons_s:
             window = rolling(ts[run], series, horizon * SECOND_US, totals)
-            columns |= {
+            found |= {
                 f"buy_volume_{horizon}s": window.buy_volume,
                 f"sell_volume_{horizon}s": window.sell_volume,
                 f"trade_count_{horizon}s": window.trade_count,
                 f"tfi_{horizon}s": window.tfi,
             }
-        return columns | _impact(day, change, log_return, between, run, settings)
+        return found | _impact(day, change, log_return, between, run, settings)
 
     fields = schema(settings)
-    batches = feature_rows(fields, book, positions, known, rolled, to_arrow, batch_rows)
+    batches = feature_rows(fields, book, positions, columns, to_arrow, batch_rows)
     return pa.RecordBatchReader.from_batches(fields, batches)
 
 
