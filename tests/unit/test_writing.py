@@ -30,6 +30,7 @@ def rows_of(numbers: Sequence[int]) -> pa.Table:
             "ts": pa.array(numbers, STAMP),
             "value": pa.array([None if n % 7 == 0 else n / 3 for n in numbers], pa.float64()),
             "size": pa.array([n * 48_271 % 65_537 % 500 / 100 for n in numbers], pa.float64()),
+            "depth": pa.array([(n // 3 * 48_271 % 65_537) ** 0.5 for n in numbers], pa.float64()),
             "levels": pa.array([None if n % 3 == 0 else n % 11 for n in numbers], pa.int32()),
             "state": pa.array([None if n % 5 == 0 else "ok" for n in numbers], pa.string()),
             "is_gap": pa.array([n % 2 == 0 for n in numbers], pa.bool_()),
@@ -63,9 +64,9 @@ def by_one_writer(table: pa.Table, file: Path, row_group: int) -> None:
         table.schema,
         compression="zstd",
         compression_level=1,
-        use_dictionary=["state"],
+        use_dictionary=encodings.dictionaries,
         column_encoding=encodings.columns,
-        write_statistics=["row_seq", "ts", "value", "size", "levels", "is_gap"],
+        write_statistics=["row_seq", "ts", "value", "size", "depth", "levels", "is_gap"],
         store_schema=False,
     ) as writer:
         writer.write_table(table.combine_chunks(), row_group_size=row_group)
@@ -85,7 +86,7 @@ def test_the_bytes_are_those_of_one_writer_whatever_the_batches_and_threads(
         assert (tmp_path / "file").read_bytes() == (tmp_path / "one").read_bytes()
 
 
-def test_columns_are_encoded_by_type_and_doubles_split_where_that_makes_them_smaller(
+def test_columns_are_encoded_by_type_and_doubles_by_what_some_rows_have(
     tmp_path: Path,
 ) -> None:
     written(rows_of(range(1, ROW_GROUP + 10)), tmp_path / "file")
@@ -94,7 +95,7 @@ def test_columns_are_encoded_by_type_and_doubles_split_where_that_makes_them_sma
     found = {chunk.path_in_schema: set(chunk.encodings) - {"RLE"} for chunk in chunks}
     assert found == {
         "row_seq": {"DELTA_BINARY_PACKED"}, "ts": {"PLAIN"}, "value": {"BYTE_STREAM_SPLIT"},
-        "size": {"PLAIN"}, "levels": {"DELTA_BINARY_PACKED"},
+        "size": {"PLAIN", "RLE_DICTIONARY"}, "depth": {"PLAIN"}, "levels": {"DELTA_BINARY_PACKED"},
         "state": {"PLAIN", "RLE_DICTIONARY"}, "is_gap": {"PLAIN"}, "text": {"PLAIN"},
     }  # fmt: skip
 

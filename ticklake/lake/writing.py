@@ -128,24 +128,30 @@ def _pieces(group: pa.Table) -> Iterator[pa.Table]:
 def _encodings(first: pa.Table, ordered_by: str) -> Encodings:
     """Return how columns are encoded, judged by the first rows.
 
-    Text and exact numbers get a dictionary where they repeat. Other numbers, which are features or
-    ids, hardly do: a dictionary would be built, found too large, and thrown away. Integers are
-    stored as differences. Doubles are split into streams of first bytes, second bytes and so on
-    where zstd then finds more in them: in digits without end, but not in values that come again.
-    Text has no statistics but where rows are ordered by it: the first and the last of many users
-    are much the same everywhere.
+    Text and exact numbers get a dictionary where they repeat, and so do doubles that repeat within
+    a few rows: prices and sizes of levels are read in less time that way. Of features, which hardly
+    do, a dictionary would be built, found too large, and thrown away. Integers are stored as
+    differences. Other doubles are split into streams of first bytes, second bytes and so on where
+    zstd then finds more in them: in digits without end, but not in values that come again. Text has
+    no statistics but where rows are ordered by it: the first and the last of many users are much
+    the same everywhere.
     """
+    sample = first.slice(max(0, len(first) - SAMPLE) // 2, SAMPLE)
     dictionaries = [
         item.name
         for item in first.schema
-        if (pa.types.is_string(item.type) or pa.types.is_decimal(item.type))
-        and pc.count_distinct(first[item.name]).as_py() <= len(first) // 4
+        if _repeats(sample[item.name] if pa.types.is_float64(item.type) else first[item.name])
     ]
     integers = [item.name for item in first.schema if pa.types.is_integer(item.type)]
-    doubles = first.select([item.name for item in first.schema if pa.types.is_float64(item.type)])
-    sample = doubles.slice(max(0, len(first) - SAMPLE) // 2, SAMPLE)
+    doubles = sample.select(
+        [
+            item.name
+            for item in first.schema
+            if pa.types.is_float64(item.type) and item.name not in dictionaries
+        ]
+    )
     split = Encodings(columns=dict.fromkeys(doubles.column_names, SPLIT))
-    plain_sizes, split_sizes = _column_sizes(sample, Encodings()), _column_sizes(sample, split)
+    plain_sizes, split_sizes = _column_sizes(doubles, Encodings()), _column_sizes(doubles, split)
     return Encodings(
         dictionaries,
         dict.fromkeys(integers, "DELTA_BINARY_PACKED")
@@ -156,6 +162,15 @@ def _encodings(first: pa.Table, ordered_by: str) -> Encodings:
             if item.name == ordered_by or not pa.types.is_string(item.type)
         ],
     )
+
+
+def _repeats(column: pa.ChunkedArray) -> bool:
+    """Say whether a column of text, exact numbers or doubles has each value four times or more."""
+    kind = column.type
+    if not (pa.types.is_string(kind) or pa.types.is_decimal(kind) or pa.types.is_float64(kind)):
+        return False
+    count: int = pc.count_distinct(column).as_py()
+    return count <= len(column) // 4
 
 
 def _column_sizes(table: pa.Table, encodings: Encodings) -> dict[str, int]:
