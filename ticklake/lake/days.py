@@ -17,8 +17,8 @@ PART = 1 << 14
 CLOCK = "coalesce(ts_capture, ts_event)"
 MIDNIGHT = "cast(getvariable('unit_date') as timestamptz)"
 
-
 OWN = "date = getvariable('unit_date')"
+EARLIER = "date < getvariable('unit_date')"
 NAMED = ("exchange", "symbol")
 """Text that names partitions: mostly the same on all rows, and then not read from each."""
 
@@ -44,7 +44,7 @@ def own_batches(rows: duckdb.DuckDBPyRelation, columns: Sequence[str]) -> pa.Rec
 
 def day_before(rows: duckdb.DuckDBPyRelation, columns: Sequence[str]) -> pa.Table | None:
     """Return the rows of the date before, in stored order; None where there are none."""
-    found = _read(rows, "date < getvariable('unit_date')", columns)
+    found = _read(rows, EARLIER, columns)
     return found if found.num_rows else None
 
 
@@ -57,30 +57,31 @@ def end_of_day_before(
     midnight. More rows may come where the clock does not rise with `row_seq`. None where there is
     no row.
     """
-    start = f"least({MIDNIGHT}, min({CLOCK}) filter (date = getvariable('unit_date')))"
-    (moment,) = rows.aggregate(start).fetchone() or (None,)
+    earlier = rows.filter(EARLIER)
+    if earlier.project("row_seq").limit(1).fetchone() is None:  # the rest reads whole days
+        return None
+    start = rows.filter(OWN).aggregate(f"least({MIDNIGHT}, min({CLOCK}))")
+    (moment,) = start.fetchone() or (None,)
     since = f"timestamptz '{moment}' - to_seconds({seconds})"
     young = f"{CLOCK} >= {since}"
     # Of equal times the last by seq is the one before, no seq before any.
     last = f"max_by(row_seq, ({CLOCK}, seq is not null, coalesce(seq, 0), row_seq))"
-    first = rows.filter("date < getvariable('unit_date')").aggregate(
+    first = earlier.aggregate(
         f"least(min(row_seq) filter ({young}), {last} filter (not ({young})))"
     )
     (row_seq,) = first.fetchone() or (None,)
-    if row_seq is None:
-        return None
-    return _read(rows, f"date < getvariable('unit_date') and row_seq >= {row_seq}", columns)
+    return _read(rows, f"{EARLIER} and row_seq >= {row_seq}", columns)
 
 
 def last_row_of_day_before(
     rows: duckdb.DuckDBPyRelation, columns: Sequence[str]
 ) -> pa.Table | None:
     """Return the row of the date before with the highest `row_seq`; None where there is none."""
-    earlier = rows.filter("date < getvariable('unit_date')")
+    earlier = rows.filter(EARLIER)
     (row_seq,) = earlier.aggregate("max(row_seq)").fetchone() or (None,)
     if row_seq is None:
         return None
-    return _read(rows, f"date < getvariable('unit_date') and row_seq = {row_seq}", columns)
+    return _read(rows, f"{EARLIER} and row_seq = {row_seq}", columns)
 
 
 def _repeated(value: str, count: int) -> pa.ChunkedArray:

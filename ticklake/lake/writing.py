@@ -90,7 +90,7 @@ def write_in_order(
     order = RowOrder.of(order_by)
     last: pa.Table | None = None
     row_count = 0
-    encodings: Encodings | None = None
+    encodings: Future[Encodings] | None = None
     rooms: SimpleQueue[Room] = SimpleQueue()
     for _ in range(encoders + 2 * PIECES):  # one row group waits while the next one is made
         rooms.put(_SPARE.pop() if _SPARE else np.empty(0, np.uint8))
@@ -103,10 +103,12 @@ def write_in_order(
         for group in _row_groups(schema, batches):
             last = order.check(group, last)
             row_count += len(group)
-            encodings = encodings or _encodings(group.cast(schema), order.columns[0])
+            encodings = encodings or encoder.submit(
+                _encodings, group.cast(schema), order.columns[0]
+            )
             for piece in _pieces(group):
                 room = _roomy(rooms.get(), piece)
-                encoded = encoder.submit(_encoded, piece, encodings, room)
+                encoded = encoder.submit(_encoded_as_found, piece, encodings, room)
                 written.append(writer.submit(_add, out, encoded, room, rooms))
             del group, piece  # no longer needed here, while the next one is made
             written.append(writer.submit(out.end_group))
@@ -199,6 +201,10 @@ def _plain_size(column: pa.ChunkedArray) -> int:
 def _alone(table: pa.Table, encodings: Encodings) -> pa.Buffer:
     """Return a Parquet file in a room of its own."""
     return _encoded(table, encodings, _roomy(np.empty(0, np.uint8), table))
+
+
+def _encoded_as_found(group: pa.Table, encodings: Future[Encodings], room: Room) -> pa.Buffer:
+    return _encoded(group, encodings.result(), room)
 
 
 def _encoded(group: pa.Table, encodings: Encodings, room: Room) -> pa.Buffer:
