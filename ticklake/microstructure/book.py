@@ -154,6 +154,7 @@ def _order(ts: Ints, seq: Ints) -> Ints | None:
 
 def floats(column: pa.Array | pa.ChunkedArray) -> Floats:
     """Return a column of doubles, NaN where it is null; without copying where none is."""
-    values: Floats = column.to_numpy(zero_copy_only=False)
+    known = pc.fill_null(column, np.nan) if column.null_count else column
+    values: Floats = known.to_numpy(zero_copy_only=False)
     values.setflags(write=False)  # as it is where it is not a copy: loops are compiled for either
     return values
