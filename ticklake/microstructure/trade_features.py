@@ -16,16 +16,10 @@ from ticklake.microstructure.bucket_tables import Filled, filled
 from ticklake.microstructure.feature_rows import BATCH_ROWS, Column, feature_rows
 from ticklake.microstructure.flow import chain
 from ticklake.microstructure.returns import mid_changes
-from ticklake.microstructure.trade_flow import (
-    Intervals,
-    intervals,
-    price_impact_fit,
-    rolling,
-    totals_of,
-)
+from ticklake.microstructure.trade_flow import TradeFlow, price_impact_fit
 from ticklake.microstructure.trades import SCHEMA, in_order, read_trades
 from ticklake.microstructure.vpin import as_of
-from ticklake.microstructure.windows import Floats, Ints
+from ticklake.microstructure.windows import Floats, Ints, row_windows
 
 READ: Final = ("trade_seq", *SCHEMA.names)
 """What is looked at of `trades`."""
@@ -104,33 +98,33 @@ def trade_features(
         day, positions = read_day(book, book_before, settings.warmup_s * SECOND_US)
         ts, series = day.ts_us, reading.result()
         changing = pool.submit(_changes, day, settings)
-        totals = totals_of(series)
-        between = intervals(ts, series, totals)
+        flow = TradeFlow(ts, series)
         change, log_return = changing.result()
-    known = {
-        "ts": ts,
-        "buy_volume": between.volumes.buy_volume,
-        "sell_volume": between.volumes.sell_volume,
-        "trade_volume": between.volumes.trade_volume,
-        "notional": between.notional,
-        "trade_count": between.trade_count,
-        "signed_volume": between.volumes.signed_volume,
-        "tfi": between.volumes.tfi,
-        "trade_vwap": between.trade_vwap,
-        "vpin": _vpin(book, ts, trades, trades_before, settings),
-    }
+    vpin = _vpin(book, ts, trades, trades_before, settings)
 
     def columns(run: slice) -> dict[str, Column]:
-        found: dict[str, Column] = {name: values[run] for name, values in known.items()}
+        between = flow.intervals(run)
+        found: dict[str, Column] = {
+            "ts": ts[run],
+            "buy_volume": between.buy_volume,
+            "sell_volume": between.sell_volume,
+            "trade_volume": between.trade_volume,
+            "notional": between.notional,
+            "trade_count": between.trade_count,
+            "signed_volume": flow.signed_volume[run],
+            "tfi": between.tfi,
+            "trade_vwap": between.trade_vwap,
+            "vpin": vpin[run],
+        }
         for horizon in settings.horizons_s:
-            window = rolling(ts[run], series, horizon * SECOND_US, totals)
+            window = flow.rolling(horizon * SECOND_US, run)
             found |= {
                 f"buy_volume_{horizon}s": window.buy_volume,
                 f"sell_volume_{horizon}s": window.sell_volume,
                 f"trade_count_{horizon}s": window.trade_count,
                 f"tfi_{horizon}s": window.tfi,
             }
-        return found | _impact(day, change, log_return, between, run, settings)
+        return found | _impact(day, change, log_return, flow, run, settings)
 
     fields = schema(settings)
     batches = feature_rows(fields, book, positions, columns, to_arrow, batch_rows)
@@ -146,15 +140,14 @@ def _impact(
     day: Book,
     change: Floats,
     log_return: Floats,
-    between: Intervals,
+    flow: TradeFlow,
     run: slice,
     settings: Settings,
 ) -> dict[str, Column]:
     """Return what prices move per unit of flow, over the windows of a run of rows."""
-    window_us = settings.regression_s * SECOND_US
-    volume, root_notional = between.volumes.signed_volume, between.signed_root_notional
-    kyle = price_impact_fit(day.ts_us, change, volume, window_us, run)
-    hasbrouck = price_impact_fit(day.ts_us, log_return, root_notional, window_us, run)
+    windows = row_windows(day.ts_us, settings.regression_s * SECOND_US, run)
+    kyle = price_impact_fit(change, flow.signed_volume, windows)
+    hasbrouck = price_impact_fit(log_return, flow.signed_root_notional, windows)
 
     def on_valid_rows(values: Floats) -> Floats:
         return np.where(day.is_valid[run], values, np.nan)

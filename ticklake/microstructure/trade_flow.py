@@ -10,7 +10,6 @@ Sizes are exact decimals, and so are their sums: as much bought as sold is a flo
 rounding leaves, which a regression would take for a regressor that varies.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,88 +24,24 @@ from ticklake.microstructure.windows import (
     Windows,
     rolling_ols,
     rolling_sum,
-    row_windows,
     seen,
-    window_bounds,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Volumes:
-    """Sums of sizes over the trades of each row. NaN where undefined."""
-
-    buy_volume: Floats
-    sell_volume: Floats
-    trade_volume: Floats
-    """Of known and unknown side."""
-    signed_volume: Floats
-    """Bought minus sold volume."""
-    tfi: Floats
-    """Trade flow imbalance, (B - S) / (B + S); NaN where nothing of known side traded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
     """What was traded in each row's interval. NaN, and -1 for the count, on the first row."""
 
-    volumes: Volumes
+    buy_volume: Floats
+    sell_volume: Floats
+    trade_volume: Floats
+    """Of known and unknown side."""
+    tfi: Floats
+    """Trade flow imbalance, (B - S) / (B + S); NaN where nothing of known side traded."""
     trade_count: Ints
     notional: Floats
     trade_vwap: Floats
     """Notional over volume; NaN where nothing traded."""
-    signed_root_notional: Floats
-    """Sum of sign * sqrt(price * size): the regressor of Hasbrouck's lambda."""
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Sums of the sizes of the trades before each, and of all: one more than there are trades."""
-
-    buy: Integers
-    sell: Integers
-    traded: Integers
-    """Of known and unknown side."""
-
-
-def totals_of(trades: Trades) -> Totals:
-    """Return the running totals of trades, in units of their sizes."""
-    size = fitting(trades.size.values)
-
-    def total(values: Integers) -> Integers:
-        return np.concatenate([np.zeros(1, size.dtype), np.cumsum(values)])
-
-    return Totals(total(size * (trades.sign > 0)), total(size * (trades.sign < 0)), total(size))
-
-
-def intervals(row_ts: Ints, trades: Trades, totals: Totals | None = None) -> Intervals:
-    """Return the sums over each row's interval. Rows and trades in order, on the same clock.
-
-    `totals` are those of the trades, for who has them.
-    """
-    ends = seen(trades.ts_us, row_ts)
-    starts = np.concatenate([ends[:1], ends[:-1]])
-    has_interval = np.arange(len(row_ts)) > 0
-    # No interval reaches into another, so each is a window that begins at its anchor.
-    windows = Windows(starts, starts, ends)
-
-    def summed(values: Floats) -> Floats:
-        return np.where(has_interval, np.nan_to_num(rolling_sum(values, windows)), np.nan)
-
-    def of_notional() -> tuple[Floats, Floats]:
-        each = trades.price * trades.size.as_floats(trades.size.values)
-        return summed(each), summed(trades.sign.astype(np.float64) * np.sqrt(each))
-
-    with ThreadPoolExecutor(1) as pool:
-        summing = pool.submit(of_notional)
-        volumes = _volumes(trades, totals or totals_of(trades), starts, ends, has_interval)
-        notional, signed_root_notional = summing.result()
-    return Intervals(
-        volumes=volumes,
-        trade_count=np.where(has_interval, ends - starts, -1),
-        notional=notional,
-        trade_vwap=ratio(notional, volumes.trade_volume),
-        signed_root_notional=signed_root_notional,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,27 +54,87 @@ class Rolling:
     trade_count: Ints
 
 
-def rolling(row_ts: Ints, trades: Trades, horizon_us: int, totals: Totals | None = None) -> Rolling:
-    """Return the sums over the window of each row. All trades of exactly its time are in it.
+class TradeFlow:
+    """What trades say of the rows of a book. Rows and trades are in order, on the same clock.
 
-    `totals` are those of the trades, for who asks more than once.
+    Of the whole day are `signed_volume`, bought minus sold volume of each row's interval, and
+    `signed_root_notional`, the sum of sign * sqrt(price * size) over it: what prices are regressed
+    on. The rest is made for runs of rows, so that a day of it is never in memory.
     """
-    windows = window_bounds(trades.ts_us, row_ts, horizon_us)
-    count = windows.row_counts
-    known, starts, ends = totals or totals_of(trades), windows.starts, windows.ends
-    return Rolling(*_by_side(trades, known, starts, ends, count > 0), count)
+
+    def __init__(self, row_ts: Ints, trades: Trades) -> None:
+        self._row_ts, self._trades = row_ts, trades
+        size = fitting(trades.size.values)
+        self._buy, self._sell = _before(size * (trades.sign > 0)), _before(size * (trades.sign < 0))
+        self._traded = _before(size)
+        self._notional = trades.price * trades.size.as_floats(trades.size.values)
+        self._ends = seen(trades.ts_us, row_ts)
+        day = slice(0, len(row_ts))
+        self.signed_volume = self._volume(self._buy - self._sell, day)
+        roots = trades.sign.astype(np.float64) * np.sqrt(self._notional)
+        self.signed_root_notional = self._sum(roots, day)
+
+    def intervals(self, rows: slice) -> Intervals:
+        """Return the sums over the intervals of a run of rows."""
+        starts, ends, has_interval = self._bounds(rows)
+        buy, sell, tfi = self._by_side(starts, ends, has_interval)
+        traded, notional = self._volume(self._traded, rows), self._sum(self._notional, rows)
+        count = np.where(has_interval, ends - starts, -1)
+        return Intervals(buy, sell, traded, tfi, count, notional, ratio(notional, traded))
+
+    def rolling(self, horizon_us: int, rows: slice) -> Rolling:
+        """Return the sums over the window of each row of a run.
+
+        All trades of exactly its time are in it.
+        """
+        starts, ends = seen(self._trades.ts_us, self._row_ts[rows] - horizon_us), self._ends[rows]
+        count = ends - starts
+        return Rolling(*self._by_side(starts, ends, count > 0), count)
+
+    def _bounds(self, rows: slice) -> tuple[Ints, Ints, Flags]:
+        """Return the trades [start, end) of each row, and whether it has an interval."""
+        first, last, _ = rows.indices(len(self._ends))
+        ends = self._ends[first:last]
+        starts = np.concatenate([self._ends[max(first - 1, 0) :][:1], ends])[: len(ends)]
+        has_interval = np.ones(len(ends), np.bool_)
+        has_interval[: max(0, 1 - first)] = False
+        return starts, ends, has_interval
+
+    def _sum(self, values: Floats, rows: slice) -> Floats:
+        """Return the sum of a value of trades over the interval of each row."""
+        starts, ends, has_interval = self._bounds(rows)
+        # No interval reaches into another, so each is a window that begins at its anchor.
+        summed = np.nan_to_num(rolling_sum(values, Windows(starts, starts, ends)), copy=False)
+        summed[~has_interval] = np.nan
+        return summed
+
+    def _volume(self, before: Integers, rows: slice) -> Floats:
+        """Return what a running total of sizes adds up to over the interval of each row."""
+        starts, ends, has_interval = self._bounds(rows)
+        volume = self._trades.size.as_floats(before[ends] - before[starts])
+        volume[~has_interval] = np.nan
+        return volume
+
+    def _by_side(
+        self, starts: Ints, ends: Ints, is_defined: Flags
+    ) -> tuple[Floats, Floats, Floats]:
+        """Return what was bought, what was sold, and the imbalance of the two."""
+        buy, sell = (total[ends] - total[starts] for total in (self._buy, self._sell))
+        tfi = ratio((buy - sell).astype(np.float64), (buy + sell).astype(np.float64))
+        found = self._trades.size.as_floats(buy), self._trades.size.as_floats(sell), tfi
+        for values in found:
+            values[~is_defined] = np.nan
+        return found
 
 
-def price_impact_fit(
-    row_ts: Ints, change: Floats, flow: Floats, window_us: int, rows: slice = slice(None)
-) -> Fit:
-    """Regress the change of price of rows on the flow of their intervals, over (t - w, t] of each.
+def price_impact_fit(change: Floats, flow: Floats, windows: Windows) -> Fit:
+    """Regress the change of price of rows on the flow of their intervals, over windows of rows.
 
     Kyle's lambda (Econometrica 53(6), 1985): `change` is the change of mid, `flow` the signed
     volume. Hasbrouck's (J. Finance 64(3), 2009): the log return, and the sum of
     sign * sqrt(price * size).
     """
-    return rolling_ols(change, flow, row_windows(row_ts, window_us, rows))
+    return rolling_ols(change, flow, windows)
 
 
 def ratio(value: Floats, by: Floats) -> Floats:
@@ -148,27 +143,6 @@ def ratio(value: Floats, by: Floats) -> Floats:
     return quotient
 
 
-def _volumes(
-    trades: Trades, totals: Totals, starts: Ints, ends: Ints, is_defined: Flags
-) -> Volumes:
-    """Return sums over the trades at [start, end) of each row."""
-    buy, sell, tfi = _by_side(trades, totals, starts, ends, is_defined)
-    traded, signed = (
-        np.where(is_defined, trades.size.as_floats(total[ends] - total[starts]), np.nan)
-        for total in (totals.traded, totals.buy - totals.sell)
-    )
-    return Volumes(buy, sell, traded, signed, tfi)
-
-
-def _by_side(
-    trades: Trades, totals: Totals, starts: Ints, ends: Ints, is_defined: Flags
-) -> tuple[Floats, Floats, Floats]:
-    """Return what was bought, what was sold, and the imbalance of the two."""
-    buy, sell = (total[ends] - total[starts] for total in (totals.buy, totals.sell))
-    tfi = ratio((buy - sell).astype(np.float64), (buy + sell).astype(np.float64))
-
-    def defined(values: Floats) -> Floats:
-        return np.where(is_defined, values, np.nan)
-
-    as_floats = trades.size.as_floats
-    return defined(as_floats(buy)), defined(as_floats(sell)), defined(tfi)
+def _before(values: Integers) -> Integers:
+    """Return the sum of the values before each, and of all: one more than there are values."""
+    return np.concatenate([np.zeros(1, values.dtype), np.cumsum(values)])

@@ -51,22 +51,11 @@ def row_windows(ts_us: Ints, horizon_us: int, rows: slice = slice(None)) -> Wind
     Raises ValueError where times decrease or the horizon is not positive.
     """
     own_ts = ts_us[rows]
-    _check(own_ts, "rows", horizon_us)
+    _check(own_ts, horizon_us)
     first = rows.indices(len(ts_us))[0]
     ends = np.arange(first + 1, first + 1 + len(own_ts), dtype=np.int64)
     starts, anchors = _borders(ts_us, own_ts, horizon_us)
     return Windows(starts, anchors, ends)
-
-
-def window_bounds(obs_ts_us: Ints, row_ts_us: Ints, horizon_us: int) -> Windows:
-    """Windows over another series, such as trades, that end at each row's time.
-
-    All observations of exactly that time count. Raises ValueError as `row_windows` does.
-    """
-    _check(obs_ts_us, "observations", horizon_us)
-    _check(row_ts_us, "rows", horizon_us)
-    starts, anchors = _borders(obs_ts_us, row_ts_us, horizon_us)
-    return Windows(starts, anchors, seen(obs_ts_us, row_ts_us))
 
 
 def rolling_sum(values: Floats, windows: Windows) -> Floats:
@@ -142,12 +131,12 @@ def rolling_rank(ranks: Ints, windows: Windows) -> Floats:
     return share
 
 
-def _check(ts_us: Ints, name: str, horizon_us: int) -> None:
+def _check(ts_us: Ints, horizon_us: int) -> None:
     if horizon_us <= 0:
         raise ValueError(f"the horizon of a window is {horizon_us} us; it has to be positive")
     if len(ts_us) and (falls := np.flatnonzero(ts_us[1:] < ts_us[:-1])).size:
         row = int(falls[0]) + 1
-        raise ValueError(f"the times of the {name} decrease at position {row}; sort them first")
+        raise ValueError(f"the times of the rows decrease at position {row}; sort them first")
 
 
 @compiled

@@ -1,7 +1,9 @@
 """Trades between book rows, against a walk over all pairs with exact fractions."""
 
 import math
+from dataclasses import astuple
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ticklake.microstructure.exact import Scaled
-from ticklake.microstructure.trade_flow import intervals, rolling
+from ticklake.microstructure.trade_flow import TradeFlow
 from ticklake.microstructure.trades import Trades
 
 times = st.integers(0, 12)
@@ -51,12 +53,13 @@ def plain(value: float) -> float | None:
 def test_intervals_hold_the_trades_since_the_row_before(
     rows: list[int], trades: list[Trade]
 ) -> None:
-    found = intervals(np.array(rows, np.int64), columns(trades))
+    flow = TradeFlow(np.array(rows, np.int64), columns(trades))
+    found = flow.intervals(slice(None))
     for number in range(len(rows)):
         mine = of_row(rows, trades, number)
         if mine is None:
-            assert math.isnan(found.volumes.buy_volume[number])
-            assert math.isnan(found.volumes.signed_volume[number])
+            assert math.isnan(found.buy_volume[number])
+            assert math.isnan(flow.signed_volume[number])
             assert found.trade_count[number] == -1
             continue
         buy = sum(Fraction(size, 10) for _, _, size, sign in mine if sign > 0)
@@ -64,33 +67,44 @@ def test_intervals_hold_the_trades_since_the_row_before(
         volume = sum(Fraction(size, 10) for _, _, size, _ in mine)
         notional = sum(price * Fraction(size, 10) for _, price, size, _ in mine)
         roots = sum(sign * math.sqrt(price * size / 10) for _, price, size, sign in mine)
-        assert found.volumes.buy_volume[number] == float(buy)
-        assert found.volumes.sell_volume[number] == float(sell)
-        assert found.volumes.trade_volume[number] == float(volume)
+        assert found.buy_volume[number] == float(buy)
+        assert found.sell_volume[number] == float(sell)
+        assert found.trade_volume[number] == float(volume)
         assert found.notional[number] == pytest.approx(float(notional), rel=1e-14)
         assert found.trade_count[number] == len(mine)
-        assert found.volumes.signed_volume[number] == float(buy - sell)
-        assert plain(found.volumes.tfi[number]) == share(buy - sell, buy + sell)
+        assert flow.signed_volume[number] == float(buy - sell)
+        assert plain(found.tfi[number]) == share(buy - sell, buy + sell)
         vwap = share(notional, volume)
         found_vwap = plain(found.trade_vwap[number])
         assert found_vwap == (vwap if vwap is None else pytest.approx(vwap, rel=1e-14))
-        assert found.signed_root_notional[number] == pytest.approx(roots, rel=1e-12, abs=1e-12)
+        assert flow.signed_root_notional[number] == pytest.approx(roots, rel=1e-12, abs=1e-12)
 
 
 @given(row_times, trade_lists)
 def test_every_trade_after_the_first_row_is_counted_once(
     rows: list[int], trades: list[Trade]
 ) -> None:
-    found = intervals(np.array(rows, np.int64), columns(trades))
+    found = TradeFlow(np.array(rows, np.int64), columns(trades)).intervals(slice(None))
     inside = [trade for trade in trades if rows and rows[0] < trade[0] <= rows[-1]]
     assert found.trade_count[1:].sum() == len(inside)
+
+
+@given(row_times, trade_lists, st.integers(0, 8), st.integers(0, 8), st.integers(1, 8))
+def test_a_run_of_rows_has_the_values_that_all_rows_have(
+    rows: list[int], trades: list[Trade], first: int, last: int, horizon: int
+) -> None:
+    flow, run = TradeFlow(np.array(rows, np.int64), columns(trades)), slice(first, max(first, last))
+    for of in (flow.intervals, partial(flow.rolling, horizon)):
+        whole, part = astuple(of(slice(None))), astuple(of(run))
+        for values, own in zip(whole, part, strict=True):
+            assert values[run].tobytes() == own.tobytes()
 
 
 @given(row_times, trade_lists, st.integers(1, 8))
 def test_rolling_values_are_over_the_raw_trades(
     rows: list[int], trades: list[Trade], horizon: int
 ) -> None:
-    found = rolling(np.array(rows, np.int64), columns(trades), horizon)
+    found = TradeFlow(np.array(rows, np.int64), columns(trades)).rolling(horizon, slice(None))
     for number, moment in enumerate(rows):
         mine = [trade for trade in trades if moment - horizon < trade[0] <= moment]
         buy = sum(Fraction(size, 10) for _, _, size, sign in mine if sign > 0)
