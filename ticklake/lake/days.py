@@ -70,6 +70,8 @@ def end_of_day_before(
         f"least(min(row_seq) filter ({young}), {last} filter (not ({young})))"
     )
     (row_seq,) = first.fetchone() or (None,)
+    if row_seq is None:
+        return None
     return _read(rows, f"{EARLIER} and row_seq >= {row_seq}", columns)
 
 

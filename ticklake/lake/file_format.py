@@ -10,8 +10,8 @@ WRITER: Final = (
 SAMPLE: Final = 4_096
 """Rows in order that show how a column of doubles is encoded best."""
 IN_ORDER: Final = (
-    f"{WRITER}, by pyarrow: text, decimals and doubles that repeat as dictionary, integers as "
-    f"differences, other doubles in streams of bytes where {SAMPLE} rows get smaller, statistics "
-    "but of text that is not ordered by"
+    f"{WRITER}, by pyarrow: text and decimals that repeat as dictionary, integers as differences, "
+    f"doubles as dictionary where {SAMPLE} rows repeat and get a fifth larger at most, else in "
+    "streams of bytes where these get smaller, statistics but of text that is not ordered by"
 )
 """What `writing.py` makes of rows in order: named here, so that a change builds them again."""

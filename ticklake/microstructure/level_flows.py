@@ -83,6 +83,7 @@ class _Reader:
     def flows(self, run: slice) -> npt.NDArray[np.float64]:
         """Return the flow on the rows that come next: a row of the result for each level."""
         flows = np.empty((len(self._last_valid) // 4, run.stop - run.start))
+        # Where the clock falls, rows change places within the whole day.
         step = PART if self._book.order is None else max(1, flows.shape[1])
         for first in range(0, flows.shape[1], step):
             part = slice(run.start + first, min(run.start + first + step, run.stop))

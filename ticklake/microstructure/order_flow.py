@@ -1,6 +1,6 @@
 """Order flow, returns, volatility and spread regime of each row of a book."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -111,21 +111,26 @@ def order_flow(
     ofi = flow.level_flow(book.best, previous)
     flows = LevelFlows(book, ofi, previous, levels, settings.level_alpha)
     seconds = {*settings.horizons_s, settings.regression_s, settings.percentile_s}
-    beside = ThreadPoolExecutor(1)  # its thread ends with the last batch
-    best = beside.submit(_BestLevel, book, previous, is_gap, ofi, settings)
+    keys = rows.select(KEYS.names)  # the other columns need not be held any longer
 
-    def columns(run: slice) -> dict[str, Column]:
-        windows = {s: rolling.row_windows(book.ts_us, s * SECOND_US, run) for s in seconds}
-        of_best = beside.submit(lambda: best.result().of(run, windows))  # while levels are read
-        found: dict[str, Column] = {f"mlofi_l{n}": e for n, e in enumerate(flows.of(run), 1)}
-        found["mlofi_decay"] = flows.decayed[run]
-        for horizon in settings.horizons_s:
-            total = rolling.rolling_sum(flows.decayed, windows[horizon])
-            found[f"mlofi_decay_sum_{horizon}s"] = total
-        return found | of_best.result()
+    def batches() -> Iterator[pa.RecordBatch]:
+        with ThreadPoolExecutor(1) as beside:  # what else is made while levels are read
+            best = beside.submit(_BestLevel, book, previous, is_gap, ofi, settings)
 
-    batches = feature_rows(fields, rows, positions, columns, _arrow, batch_rows)
-    return pa.RecordBatchReader.from_batches(fields, batches)
+            def columns(run: slice) -> dict[str, Column]:
+                windows = {s: rolling.row_windows(book.ts_us, s * SECOND_US, run) for s in seconds}
+                of_best = beside.submit(lambda: best.result().of(run, windows))
+                by_level = {f"mlofi_l{number}": e for number, e in enumerate(flows.of(run), 1)}
+                sums = {
+                    f"mlofi_decay_sum_{s}s": rolling.rolling_sum(flows.decayed, windows[s])
+                    for s in settings.horizons_s
+                }
+                decay = {"mlofi_decay": flows.decayed[run]}
+                return by_level | decay | sums | of_best.result()
+
+            yield from feature_rows(fields, keys, positions, columns, _arrow, batch_rows)
+
+    return pa.RecordBatchReader.from_batches(fields, batches())
 
 
 class _BestLevel:

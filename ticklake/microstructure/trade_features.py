@@ -40,6 +40,8 @@ class Settings:
     """VPIN's V, as `bar_models.bucket_volume` finds it. None for none, and no VPIN."""
 
     def __post_init__(self) -> None:
+        if min([*self.horizons_s, self.regression_s]) <= 0:
+            raise ValueError(f"horizons and the window of regressions have to be positive: {self}")
         needed = max([*self.horizons_s, self.regression_s]) + self.max_gap_s
         if self.warmup_s < needed:
             raise ValueError(

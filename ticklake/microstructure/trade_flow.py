@@ -69,6 +69,9 @@ class TradeFlow:
         self._traded = _before(size)
         self._notional = trades.price * trades.size.as_floats(trades.size.values)
         self._ends = seen(trades.ts_us, row_ts)
+        self._starts = np.concatenate([self._ends[:1], self._ends[:-1]])
+        self._has_interval = np.ones(len(row_ts), np.bool_)
+        self._has_interval[:1] = False
         day = slice(0, len(row_ts))
         self.signed_volume = self._volume(self._buy - self._sell, day)
         roots = trades.sign.astype(np.float64) * np.sqrt(self._notional)
@@ -76,7 +79,7 @@ class TradeFlow:
 
     def intervals(self, rows: slice) -> Intervals:
         """Return the sums over the intervals of a run of rows."""
-        starts, ends, has_interval = self._bounds(rows)
+        starts, ends, has_interval = self._starts[rows], self._ends[rows], self._has_interval[rows]
         buy, sell, tfi = self._by_side(starts, ends, has_interval)
         traded, notional = self._volume(self._traded, rows), self._sum(self._notional, rows)
         count = np.where(has_interval, ends - starts, -1)
@@ -91,28 +94,20 @@ class TradeFlow:
         count = ends - starts
         return Rolling(*self._by_side(starts, ends, count > 0), count)
 
-    def _bounds(self, rows: slice) -> tuple[Ints, Ints, Flags]:
-        """Return the trades [start, end) of each row, and whether it has an interval."""
-        first, last, _ = rows.indices(len(self._ends))
-        ends = self._ends[first:last]
-        starts = np.concatenate([self._ends[max(first - 1, 0) :][:1], ends])[: len(ends)]
-        has_interval = np.ones(len(ends), np.bool_)
-        has_interval[: max(0, 1 - first)] = False
-        return starts, ends, has_interval
-
     def _sum(self, values: Floats, rows: slice) -> Floats:
         """Return the sum of a value of trades over the interval of each row."""
-        starts, ends, has_interval = self._bounds(rows)
+        starts = self._starts[rows]
         # No interval reaches into another, so each is a window that begins at its anchor.
-        summed = np.nan_to_num(rolling_sum(values, Windows(starts, starts, ends)), copy=False)
-        summed[~has_interval] = np.nan
+        windows = Windows(starts, starts, self._ends[rows])
+        summed = np.nan_to_num(rolling_sum(values, windows), copy=False)
+        summed[~self._has_interval[rows]] = np.nan
         return summed
 
     def _volume(self, before: Integers, rows: slice) -> Floats:
         """Return what a running total of sizes adds up to over the interval of each row."""
-        starts, ends, has_interval = self._bounds(rows)
-        volume = self._trades.size.as_floats(before[ends] - before[starts])
-        volume[~has_interval] = np.nan
+        sums = before[self._ends[rows]] - before[self._starts[rows]]
+        volume = self._trades.size.as_floats(sums)
+        volume[~self._has_interval[rows]] = np.nan
         return volume
 
     def _by_side(

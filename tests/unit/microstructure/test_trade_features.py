@@ -394,3 +394,9 @@ def test_sizes_beyond_64_bits_are_as_exact() -> None:
 def test_a_warm_up_covers_what_rows_look_back_on(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="look back"):
         Settings(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"horizons_s": (0, 5)}, {"regression_s": -1}])
+def test_windows_are_positive(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="positive"):
+        Settings(**wrong)
