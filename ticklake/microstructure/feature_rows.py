@@ -18,19 +18,18 @@ BATCH_ROWS: Final = 122_880
 
 def feature_rows(
     schema: pa.Schema,
-    rows: pa.Table,
+    keys: pa.Table,
     positions: Ints,
     columns: Callable[[slice], Mapping[str, Column]],
     to_arrow: Callable[[Column, pa.DataType], pa.Array],
     batch_rows: int = BATCH_ROWS,
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the features of `rows`, each of which is at one of `positions` in the order of time.
+    """Yield the features of the rows named by `keys`, in their order.
 
-    `columns` returns those of a run of that order. They are made when their turn comes, so that a
-    day of all of them is never in memory.
+    Each is at one of `positions` in the order of time. `columns` returns those of a run of that
+    order. They are made when their turn comes, so that a day of all of them is never in memory.
     """
-    keys = rows.select(KEYS.names).cast(KEYS)
-    del rows  # the other columns need not be held any longer
+    keys = keys.cast(KEYS)
     own = [one for one in schema if one.name not in KEYS.names]
     for first in range(0, len(positions), batch_rows):
         places = positions[first : first + batch_rows]

@@ -16,10 +16,10 @@ from ticklake.microstructure.bucket_tables import Filled, filled
 from ticklake.microstructure.feature_rows import BATCH_ROWS, Column, feature_rows
 from ticklake.microstructure.flow import chain
 from ticklake.microstructure.returns import mid_changes
-from ticklake.microstructure.trade_flow import TradeFlow, price_impact_fit
+from ticklake.microstructure.trade_flow import TradeFlow
 from ticklake.microstructure.trades import SCHEMA, in_order, read_trades
 from ticklake.microstructure.vpin import as_of
-from ticklake.microstructure.windows import Floats, Ints, row_windows
+from ticklake.microstructure.windows import Floats, Ints, rolling_ols, row_windows
 
 READ: Final = ("trade_seq", *SCHEMA.names)
 """What is looked at of `trades`."""
@@ -128,8 +128,8 @@ def trade_features(
             }
         return found | _impact(day, change, log_return, flow, run, settings)
 
-    fields = schema(settings)
-    batches = feature_rows(fields, book, positions, columns, to_arrow, batch_rows)
+    fields, keys = schema(settings), book.select(KEYS.names)
+    batches = feature_rows(fields, keys, positions, columns, to_arrow, batch_rows)
     return pa.RecordBatchReader.from_batches(fields, batches)
 
 
@@ -146,10 +146,15 @@ def _impact(
     run: slice,
     settings: Settings,
 ) -> dict[str, Column]:
-    """Return what prices move per unit of flow, over the windows of a run of rows."""
+    """Return what prices move per unit of flow, over the windows of a run of rows.
+
+    The change of price of each row is regressed on the flow of its interval. Kyle's lambda
+    (Econometrica 53(6), 1985): the change of mid on the signed volume. Hasbrouck's (J. Finance
+    64(3), 2009): the log return on the sum of sign * sqrt(price * size).
+    """
     windows = row_windows(day.ts_us, settings.regression_s * SECOND_US, run)
-    kyle = price_impact_fit(change, flow.signed_volume, windows)
-    hasbrouck = price_impact_fit(log_return, flow.signed_root_notional, windows)
+    kyle = rolling_ols(change, flow.signed_volume, windows)
+    hasbrouck = rolling_ols(log_return, flow.signed_root_notional, windows)
 
     def on_valid_rows(values: Floats) -> Floats:
         return np.where(day.is_valid[run], values, np.nan)

@@ -18,11 +18,9 @@ from ticklake.microstructure.book import Flags
 from ticklake.microstructure.exact import Integers, fitting
 from ticklake.microstructure.trades import Trades
 from ticklake.microstructure.windows import (
-    Fit,
     Floats,
     Ints,
     Windows,
-    rolling_ols,
     rolling_sum,
     seen,
 )
@@ -120,16 +118,6 @@ class TradeFlow:
         for values in found:
             values[~is_defined] = np.nan
         return found
-
-
-def price_impact_fit(change: Floats, flow: Floats, windows: Windows) -> Fit:
-    """Regress the change of price of rows on the flow of their intervals, over windows of rows.
-
-    Kyle's lambda (Econometrica 53(6), 1985): `change` is the change of mid, `flow` the signed
-    volume. Hasbrouck's (J. Finance 64(3), 2009): the log return, and the sum of
-    sign * sqrt(price * size).
-    """
-    return rolling_ols(change, flow, windows)
 
 
 def ratio(value: Floats, by: Floats) -> Floats:

@@ -40,11 +40,6 @@ class Windows:
         return self.ends - self.starts
 
 
-def window_starts(ts_us: Ints, horizon_us: int) -> Ints:
-    """The first observation in each row's own window (t - h, t]."""
-    return row_windows(ts_us, horizon_us).starts
-
-
 def row_windows(ts_us: Ints, horizon_us: int, rows: slice = slice(None)) -> Windows:
     """Windows of rows of a series over it; of equal times, those up to the row count (C12).
 

@@ -157,7 +157,7 @@ def test_small_values_survive_large_ones_in_and_before_the_window() -> None:
 
 def test_an_observation_exactly_as_old_as_the_horizon_is_out() -> None:
     ts = np.array([0, 1, 10, 11, 11], np.int64)
-    assert w.window_starts(ts, HORIZON).tolist() == [0, 0, 1, 2, 2]
+    assert w.row_windows(ts, HORIZON).starts.tolist() == [0, 0, 1, 2, 2]
 
 
 @pytest.mark.parametrize("horizon", [0, -1])
