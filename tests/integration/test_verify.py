@@ -176,7 +176,6 @@ def test_options_choose_what_is_read(pipeline: Pipeline) -> None:
     for options in (
         ("--table", "ticks"),
         ("--table", "steps", "--symbol", "B/C"),
-        ("--exchange", "y"),
         ("--from", "2025-01-02"),
         ("--to", "20241231"),
     ):
@@ -197,6 +196,28 @@ def test_an_unknown_table_is_an_error_that_names_those_there_are(pipeline: Pipel
     assert result.exit_code == 1
     assert "There is no table 'stops'" in result.output
     assert "compacted.steps, compacted.ticks, compacted.totals" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--exchange", "X"], "No partition has exchange 'X'. There is x."),
+        (["--symbol", "B"], "No partition has symbol 'B'. There is B/C, A."),
+        (["--table", "steps", "--symbol", "D"], "No partition has symbol 'D'. There is "),
+    ],
+)
+def test_an_unknown_name_is_an_error_that_names_those_there_are(
+    pipeline: Pipeline, options: list[str], message: str
+) -> None:
+    result = verify(*options)
+    assert result.exit_code == 1
+    assert message in result.output
+
+
+def test_a_table_that_is_not_stored_by_symbol_is_verified_whole(pipeline: Pipeline) -> None:
+    result = verify("--table", "raw.ticks", "--symbol", "D")
+    assert result.exit_code == 0
+    assert "Verified 2 partitions" in result.output
 
 
 def test_damage_that_another_writer_keeps_from_being_marked_is_still_reported(

@@ -41,7 +41,8 @@ def verify(
     Checked are size and SHA-256, the number of rows, the range of times, the order of the rows,
     lost partitions, and files that nothing reads. What is damaged is marked, so that the next
     `dbt build` builds it again. Raw segments are compared with the ledger; those that are not in it
-    have to be Parquet. Exit code 0 when all is well, 1 when there are problems.
+    have to be Parquet. Exit code 0 when all is well, 1 when there are problems, or where the lake
+    does not know the table, exchange or symbol that is asked for.
 
     --deep also computes the partitions again from their inputs, in the folder of the dbt project,
     and compares the bytes; what is not up to date is left out.
@@ -70,7 +71,7 @@ def _verify(storage: "Storage", table: str | None, selection: "Selection") -> in
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    from ticklake.lake.catalog import find_tables
+    from ticklake.lake.catalog import find_tables, refuse_unknown
     from ticklake.lake.raw import read_ledgers
     from ticklake.lake.raw_verifying import check_landed, check_segments, lost_tables
     from ticklake.lake.verifying import check_partitions, check_strays, check_units, selected
@@ -93,6 +94,8 @@ def _verify(storage: "Storage", table: str | None, selection: "Selection") -> in
         ledger = read_ledgers(storage) if with_raw else {}
         if table is None:
             tables += lost_tables(ledger, tables)
+        refuse_unknown(tables, "exchange", selection.exchanges)
+        refuse_unknown(tables, "symbol", selection.symbols)
         for listing in tables:
             partitions = selected(listing, selection)
             task = progress.add_task(listing.name, total=len(partitions))

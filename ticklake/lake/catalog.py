@@ -3,11 +3,15 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from ticklake.lake.errors import LakeError
 from ticklake.lake.paths import LAYERS, RAW, Key, partition_key, partition_path
 from ticklake.lake.storage import Entry, Storage
 from ticklake.lake.tables import DATA, META
+
+SHOWN = 10
+"""Names that an error lists of those it knows."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,23 @@ def find_table(
         if narrow and narrow[0].partitions():
             return narrow[0]
     return find_tables(storage, table, (RAW,) if layer == RAW else LAYERS)[0]
+
+
+def refuse_unknown(
+    tables: Iterable[TableListing], column: str, wanted: Iterable[str] | None
+) -> None:
+    """Raise LakeError where no partition of these tables has a value that is asked for.
+
+    It names some that are there. Tables that are not stored by this column refuse nothing.
+    """
+    stored = [table for table in tables if column in table.columns]
+    known = {key[table.columns.index(column)] for table in stored for key in table.partitions()}
+    if stored and (unknown := set(wanted or ()) - known):
+        near = get_close_matches(min(unknown), known, SHOWN, 0) or ["none"]
+        raise LakeError(
+            f"No partition has {column} {min(unknown)!r}. There is {', '.join(near)}"
+            f"{' and others' if len(known) > SHOWN else ''}."
+        )
 
 
 def is_segment(name: str) -> bool:
