@@ -280,7 +280,7 @@ class _Worker:
             rows += f" order by {', '.join(order_by)}"
         ahead = AHEAD_ALONE if is_sorted and self._streams else AHEAD
         self._connection.execute(f"set streaming_buffer_size = '{ahead}'")
-        reader = self._connection.sql(rows).to_arrow_reader(ROW_GROUP)
+        reader = self._connection.execute(rows).to_arrow_reader(ROW_GROUP)
         return write_in_order(reader.schema, reader, order_by, file)
 
     def _select(self, source: str) -> str:

@@ -116,6 +116,10 @@ def order_flow(
     def batches() -> Iterator[pa.RecordBatch]:
         with ThreadPoolExecutor(1) as beside:  # what else is made while levels are read
             best = beside.submit(_BestLevel, book, previous, is_gap, ofi, settings)
+            decays = {
+                f"ofi_decay_hl{life}s": flow.decayed(book.ts_us, ofi, life * SECOND_US)
+                for life in settings.half_lives_s
+            }
 
             def columns(run: slice) -> dict[str, Column]:
                 windows = {s: rolling.row_windows(book.ts_us, s * SECOND_US, run) for s in seconds}
@@ -125,7 +129,8 @@ def order_flow(
                     f"mlofi_decay_sum_{s}s": rolling.rolling_sum(flows.decayed, windows[s])
                     for s in settings.horizons_s
                 }
-                decay = {"mlofi_decay": flows.decayed[run]}
+                decay = {name: values[run] for name, values in decays.items()}
+                decay["mlofi_decay"] = flows.decayed[run]
                 return by_level | decay | sums | of_best.result()
 
             yield from feature_rows(fields, keys, positions, columns, _arrow, batch_rows)
@@ -158,10 +163,6 @@ class _BestLevel:
             "log_return": self._log_return,
             "spread_regime": regimes,
             "spread_regime_age_us": ages,
-            **{
-                f"ofi_decay_hl{life}s": flow.decayed(book.ts_us, ofi, life * SECOND_US)
-                for life in settings.half_lives_s
-            },
         }
 
     def of(self, run: slice, windows: Mapping[int, Windows]) -> dict[str, Column]:
