@@ -4,9 +4,10 @@ DuckDB sorts all rows of a day. Here segments that landing left in order are mer
 over narrow columns finds the order of all rows, as pieces of segments, and which to leave out; a
 second one copies pieces. A segment that is not in order is put in order first.
 
-Memory holds a decoded row group of each sorted run, about 150 bytes a row, and a few batches. The
-first pass holds a table of bits, at most 128 MB, and one entry for each stretch of a coin, and of
-a fill that is there more than once about 30 bytes for each time.
+The second pass needs a decoded row group of each sorted run at a time, about 150 bytes a row: up to
+0.6 GB of them are in memory, others in scratch files. The first pass holds a table of bits, at most
+128 MB, a byte for each row, one entry for each stretch of a coin, and of a fill that is there more
+than once about 30 bytes for each time.
 """
 
 from collections import deque
@@ -14,7 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Final, TypeVar
+from weakref import finalize
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +30,7 @@ from ticklake.fills.ordering import pieces
 from ticklake.fills.repeats import repeated_rows
 from ticklake.fills.rooms import Rooms
 from ticklake.fills.row_groups import Column, decoded
+from ticklake.fills.scratch import Mapped
 from ticklake.fills.segments import Rows, Segment, rows_of
 from ticklake.fills.stretches import Scan, scan
 from ticklake.lake.file_format import ROW_GROUP
@@ -55,6 +59,8 @@ class Limits:
     """Rows that may be there more than once and are compared together."""
     batch: int = ROW_GROUP
     """Rows that are handed over together."""
+    held: int = 1 << 22
+    """Rows of decoded row groups in memory; those beyond wait in files."""
 
 
 LIMITS: Final = Limits()
@@ -80,7 +86,7 @@ def merged(files: Sequence[Path], folder: Path, limits: Limits = LIMITS) -> pa.R
     left_out = repeated_rows(segments, stretches, limits.suspects)
     del scans
     ordered = pieces(segments, stretches, counts, left_out, limits.compared)
-    day = _Day(segments, counts, left_out)
+    day = _Day(segments, counts, left_out, _Room(limits.held), folder)
     return pa.RecordBatchReader.from_batches(FILLS, _batches(day, ordered, limits.batch))
 
 
@@ -96,17 +102,38 @@ def _scanned(number: int, segment: Segment, folder: Path, limits: Limits) -> tup
     return segment, found
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class _RowGroup:
     """A row group that the pieces behind it need, and how many of its rows will be used."""
 
     number: int
     columns: Mapping[str, Column]
     row_count: int
+    mapped: Mapped | None = None
+    """Where its columns are, if not in memory."""
 
 
 _Step = Future[_RowGroup] | Rows
 """A row group, or pieces of those that came: (n, 3), the number of a row group, begin and end."""
+
+
+class _Room:
+    """How many more rows of row groups may be in memory."""
+
+    def __init__(self, rows: int) -> None:
+        self._left, self._lock = rows, Lock()
+
+    def take(self, rows: int) -> bool:
+        """Say whether so many more fit, and count them if they do."""
+        with self._lock:
+            fits = rows <= self._left
+            self._left -= rows if fits else 0
+        return fits
+
+    def give_back(self, rows: int) -> None:
+        """Say that so many are gone."""
+        with self._lock:
+            self._left += rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,6 +143,8 @@ class _Day:
     segments: Sequence[Segment]
     continued: Sequence[Continued]
     left_out: Sequence[Rows]
+    room: _Room
+    folder: Path
 
     def steps(self, ordered: Iterator[Rows], readers: Executor) -> Iterator[_Step]:
         """Yield pieces, cut where row groups end, and each row group before its first piece."""
@@ -145,7 +174,13 @@ class _Day:
         begin, end = self.segments[segment].bounds[group : group + 2]
         out = np.searchsorted(self.left_out[segment], (begin, end))
         columns = decoded(self.segments[segment], group, self.continued[segment])
-        return _RowGroup(number, columns, int(end - begin - (out[1] - out[0])))
+        row_count, size = int(end - begin - (out[1] - out[0])), int(end - begin)
+        if not self.room.take(size):
+            mapped = Mapped(columns, self.folder)
+            return _RowGroup(number, mapped.columns, row_count, mapped)
+        found = _RowGroup(number, columns, row_count)
+        finalize(found, self.room.give_back, size)
+        return found
 
 
 def _cut(some: Rows, firsts: Rows, bounds: Sequence[Rows]) -> Rows:
@@ -218,9 +253,13 @@ def _batch(
         unused[number] -= int(sizes[mine].sum())
         if not unused[number]:
             used.append(number)
+    batch = batch_of(parts, int(sizes.sum()), rooms)
+    for number in numbers.tolist():
+        if mapped := groups[number].mapped:
+            mapped.leave_memory()
     for number in used:
         del groups[number], unused[number]
-    return batch_of(parts, int(sizes.sum()), rooms)
+    return batch
 
 
 def _ahead(items: Iterator[Item], count: int) -> Iterator[Item]:

@@ -25,6 +25,7 @@ from ticklake.fills.copying import Part, batch_of
 from ticklake.fills.merging import Limits, merged
 from ticklake.fills.rooms import Rooms
 from ticklake.fills.row_groups import Column, Text, decoded
+from ticklake.fills.scratch import Mapped
 from ticklake.fills.segments import Rows, Segment, _plain_type
 from ticklake.lake import writing
 from ticklake.lake.inputs import read_segments
@@ -232,7 +233,7 @@ def test_merged_fills_are_those_of_the_model(
 ) -> None:
     folder = tmp_path_factory.mktemp("day")
     files = written(folder, segments, group, sorted(set(RAW_SCHEMA.names) - REQUIRED))
-    limits = Limits(run, 2 * at_once, at_once, 4 * at_once, at_once, 3 * at_once)
+    limits = Limits(run, 2 * at_once, at_once, 4 * at_once, at_once, 3 * at_once, 2 * at_once)
     expected = by_sql(files)
     found = by_merging(files, folder, limits)
     assert found.schema == expected.schema
@@ -469,6 +470,52 @@ def test_row_groups_are_read_when_they_are_needed(
     assert len(read) <= 1 + merging.AHEAD
     assert sum(len(batch) for batch in reader) == 98
     assert sorted(read) == list(range(50))
+
+
+@pytest.mark.parametrize(("held", "moved"), [(40, 0), (8, 8), (0, 10)])
+def test_row_groups_that_memory_may_not_hold_wait_in_files_without_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int, moved: int
+) -> None:
+    found = noted_moves(monkeypatch)
+    rows = [PLAIN | {"tid": tid, "event_index": tid, "user": f"0x{tid}"} for tid in range(40)]
+    # Each row group has rows of both coins, and is needed until the last of them.
+    hours = [
+        [row | {"coin": "AVAX" if row is some[0] else "ZRX"} for row in some]
+        for some in (rows[begin : begin + 4] for begin in range(0, 40, 4))
+    ]
+    files = written(tmp_path, hours, 4)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    reader = merged(files, scratch, Limits(batch=10, held=held))
+    batches = [reader.read_next_batch()]
+    assert len(found) == moved
+    assert not [*scratch.iterdir()]
+    batches += reader
+    assert listed(pa.Table.from_batches(batches)) == listed(by_sql(files))
+    assert len(found) == moved
+
+
+def test_row_groups_that_are_used_make_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = noted_moves(monkeypatch)
+    monkeypatch.setattr(merging, "AHEAD", 1)
+    rows = [PLAIN | {"tid": tid, "event_index": tid} for tid in range(100)]
+    reader = merged(written(tmp_path, [rows], 4), tmp_path, Limits(batch=4, held=20))
+    assert sum(len(batch) for batch in reader) == 100
+    assert not found
+
+
+def noted_moves(monkeypatch: pytest.MonkeyPatch) -> list[Mapped]:
+    found: list[Mapped] = []
+
+    class Noted(Mapped):
+        def __init__(self, columns: Mapping[str, Column], folder: Path) -> None:
+            super().__init__(columns, folder)
+            found.append(self)
+
+    monkeypatch.setattr(merging, "Mapped", Noted)
+    return found
 
 
 def test_a_segment_in_blocks_is_not_written_anew_and_one_in_disorder_is(tmp_path: Path) -> None:
