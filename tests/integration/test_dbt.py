@@ -265,6 +265,24 @@ def test_a_view_is_made_again_where_it_is_not_what_it_should_be(
     assert str(project.query(comment)[0][0]).startswith("One row per tick.\n[ticklake ")
 
 
+def test_a_build_makes_a_view_again_only_where_no_contract_fixes_its_types(
+    edited: Callable[[str, str, str], Project],
+) -> None:
+    contract = """    columns:
+      - {name: exchange, data_type: varchar}
+      - {name: date, data_type: date}
+      - {name: tick_count, data_type: bigint}
+"""
+    project = edited("models/models.yml", contract, "")
+    project.dbt("build")
+    (project.folder / "logs" / "dbt.log").unlink()
+    project.pipeline.land("x", "2025-01-02", "late", [(9, "A", 7)])
+    built = project.dbt("--log-level-file", "debug", "build")
+    assert "0 built" not in built
+    log = (project.folder / "logs" / "dbt.log").read_text()
+    assert re.findall(r'create or replace view \S*?"(\w+)" as', log) == ["ticks_by_day"]
+
+
 def test_a_dry_run_of_dbt_builds_nothing(local: Project) -> None:
     local.dbt("build", "--empty")
     assert not local.pipeline.hashes()

@@ -264,8 +264,9 @@ def _built(
     report = build(connection, model, table, plan, compute, code, after_partition, raw=planner)
     built = {unit.key for unit, _ in plan.dirty}
     session.release(unit for key, unit in planner.units.items() if key in built)
-    # Types that no contract fixes follow the inputs: the view has to be made again.
-    return _result(planner, report) | {"view_comment": None}
+    # Types that no contract fixes follow the inputs: then the view has to be made again.
+    comment = _view_comment(session, model) if model.columns else None
+    return _result(planner, report) | {"view_comment": comment}
 
 
 def _result(planner: "_Planner", report: Report) -> dict[str, Any]:
