@@ -47,12 +47,7 @@
         'compiled_code': compiled_code,
         'path': model.original_file_path,
         'code': compiled_code if model.language == 'sql' else model.raw_code,
-        'selection': {
-            'from': var('from', none) | string if var('from', none) is not none else none,
-            'to': var('to', none) | string if var('to', none) is not none else none,
-            'exchanges': var('exchanges', none),
-            'symbols': var('symbols', none),
-        },
+        'selection': lake_selection(),
         'full_refresh': should_full_refresh(),
         'is_dry_run': flags.EMPTY,
     } -%}

@@ -175,6 +175,26 @@ def test_a_test_fails_until_its_data_are_mended_and_then_reads_them_no_more(
     assert len(json.loads(units)) == 3
 
 
+def test_a_test_of_a_narrowed_run_reads_what_was_selected(local: Project) -> None:
+    checks = "_cache/checks/test.shapes.assert_totals_equal_steps.json"
+
+    def passed() -> list[str]:
+        _, units = local.lake.storage.read(checks).split(b"\n")
+        return list(json.loads(units))
+
+    local.pipeline.land("y", "2025-01-02", "a", [(1, "A", 1)])
+    local.dbt("build", "--vars", "{exchanges: [x], to: 2025-01-01}")
+    assert passed() == ["exchange=x/date=2025-01-01"]
+    local.dbt("run", "-s", "ticks", "steps")  # now totals differ from steps on the other days
+    local.dbt("build", "--vars", "{from: 2025-01-02, exchanges: [y]}")
+    assert passed() == ["exchange=x/date=2025-01-01", "exchange=y/date=2025-01-02"]
+    local.dbt("test", "--vars", "{symbols: [A]}")  # totals hold all symbols: nothing to compare
+    assert len(passed()) == 2
+    assert "FAIL" in local.dbt("test", expect=1)
+    local.dbt("build")
+    assert len(passed()) == 3
+
+
 def test_a_damaged_partition_fails_its_tests_by_name_and_the_next_build_mends_it(
     local: Project,
 ) -> None:

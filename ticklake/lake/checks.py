@@ -3,13 +3,16 @@
 A test is a pure function of the bytes it reads, like everything else here: units of a table that
 passed are not read again until their bytes or the test change. What passed is remembered in
 `_cache/checks/`, so deleting that makes every test read everything once.
+
+Where a run is narrowed to some days, exchanges or symbols, tables may differ outside of these. So a
+test reads units that lie inside; the next run that is not narrowed reads the others.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 
 from ticklake.lake.paths import Key, partition_path
-from ticklake.lake.planning import Input, Unit, units_of
+from ticklake.lake.planning import Input, Selection, Unit, units_of
 from ticklake.lake.storage import Storage
 from ticklake.lake.tables import CACHE, fingerprint
 
@@ -22,6 +25,9 @@ class Tested:
         unit_by = [
             column for column in first.columns if all(column in other.columns for other in others)
         ]
+        self.columns = tuple(unit_by)
+        self.other_columns = {column for item in inputs for column in item.columns} - {*unit_by}
+        self.is_one_table = not others
         self.units: dict[Key, Unit] = units_of(inputs, unit_by, code="")
         self.marks = {
             partition_path(unit_by, key): unit.fingerprint[:32] for key, unit in self.units.items()
@@ -33,29 +39,43 @@ class Check:
     """One test and the units it passed on."""
 
     def __init__(
-        self, storage: Storage, name: str, code: str, tested: Tested, by_unit: bool
+        self,
+        storage: Storage,
+        name: str,
+        code: str,
+        tested: Tested,
+        by_unit: bool,
+        selection: Selection,
     ) -> None:
         self._storage, self._code, self._tested = storage, code, tested
         self._path = f"{CACHE}/checks/{name}.json"
         passed = self._passed()
-        self.has_passed = passed is tested.marks
-        """Whether the test passed on all there is, so that there is nothing to run."""
-        if not by_unit and not self.has_passed:
+        self._has_passed = passed is tested.marks
+        if not by_unit and not self._has_passed:
             passed = {}
-        self.unverified = [
-            unit
-            for (path, mark), unit in zip(
-                tested.marks.items(), tested.units.values(), strict=True
-            )
+        unverified = {
+            path: unit
+            for (path, mark), unit in zip(tested.marks.items(), tested.units.values(), strict=True)
             if passed.get(path) != mark
-        ]  # fmt: skip
+        }
+        chosen = {
+            path: unit
+            for path, unit in unverified.items()
+            if _is_chosen(tested, unit, by_unit, selection)
+        }
+        self.unverified = [*chosen.values()]
+        self.is_done = self._has_passed or (bool(unverified) and not chosen)
+        """Whether there is nothing to run: it passed on all there is to be looked at."""
+        self._left_out = unverified.keys() - chosen.keys()
 
     def passed(self) -> None:
-        """Remember that the test passed on all units."""
-        if not self.has_passed:
-            header = json.dumps({"code": self._code, "all": self._tested.mark_of_all})
-            content = f"{header}\n{json.dumps(self._tested.marks)}"
-            self._storage.write(self._path, content.encode())
+        """Remember that the test passed on all units that were to be looked at."""
+        if self._has_passed:
+            return
+        marks = {path: it for path, it in self._tested.marks.items() if path not in self._left_out}
+        mark_of_all = None if self._left_out else self._tested.mark_of_all
+        header = json.dumps({"code": self._code, "all": mark_of_all})
+        self._storage.write(self._path, f"{header}\n{json.dumps(marks)}".encode())
 
     def _passed(self) -> Mapping[str, str]:
         try:
@@ -69,3 +89,11 @@ class Check:
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return {}
         return found
+
+
+def _is_chosen(tested: Tested, unit: Unit, by_unit: bool, selection: Selection) -> bool:
+    """Say whether a test can judge a unit in a run that is narrowed to a selection."""
+    if not by_unit:  # it reads everything
+        return tested.is_one_table or not selection.columns
+    is_whole = not selection.columns & tested.other_columns  # else only a part of it is selected
+    return is_whole and selection.contains(tested.columns, unit.key)

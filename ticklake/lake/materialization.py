@@ -76,6 +76,7 @@ def _begin_check(
     by_unit: bool,
     inputs: Sequence[Mapping[str, Any]],
     is_build: bool,
+    selection: Mapping[str, Any],
 ) -> Any:
     """Plan a test like a model: it has to read the units that it has not passed on yet.
 
@@ -89,8 +90,10 @@ def _begin_check(
         _refuse_damage(session, item)
     if locations not in session.tested:
         session.tested[locations] = Tested([session.input(item) for item in specs])
-    check = Check(session.storage, test, fingerprint(code), session.tested[locations], by_unit)
-    if check.has_passed:
+    tested = session.tested[locations]
+    chosen = _selection(selection)
+    check = Check(session.storage, test, fingerprint(code), tested, by_unit, chosen)
+    if check.is_done:
         return {"result": PASSED}
     files = _files_to_check(session, specs, check.unverified, code[0])
     raw = tuple(f"{item.location}/" for item in specs if item.is_raw)

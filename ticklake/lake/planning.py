@@ -73,6 +73,13 @@ class Selection:
     exchanges: frozenset[str] | None = None
     symbols: frozenset[str] | None = None
 
+    @property
+    def columns(self) -> frozenset[str]:
+        """The partition columns that it narrows."""
+        dates = {"date", "month"} if self.start or self.end else set()
+        names = {"exchange": self.exchanges, "symbol": self.symbols}
+        return frozenset(dates | {name for name, wanted in names.items() if wanted is not None})
+
     def contains(self, columns: Sequence[str], key: Key) -> bool:
         """Say whether a unit lies in the selection. Columns it does not have never exclude it."""
         values = dict(zip(columns, key, strict=True))
