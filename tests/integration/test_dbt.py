@@ -119,6 +119,8 @@ def test_a_plan_says_what_and_why_and_does_nothing(local: Project) -> None:
     local.pipeline.remove("x", "2025-01-01", "a")
     assert "drop  exchange=x/symbol=A/date=2025-01-01  (its inputs are gone)" in local.plan()
     assert "No lake model was selected." in local.plan("--select", "nothing")
+    without_select = local.run(["ticklake", "plan", "ticks"], 1, {})
+    assert "unexpected extra argument (ticks)" in without_select
 
 
 def test_vars_narrow_a_build_to_days_exchanges_and_symbols(local: Project) -> None:

@@ -156,7 +156,7 @@ def test_names_that_are_nowhere_are_a_failure_that_says_which_there_are(local: P
     result = delete("--exchange", "z", *days)
     assert result.exit_code == 1
     assert "raw.ticks has no exchange z" in result.output
-    assert "There are x, y." in result.output
+    assert "It has x, y." in result.output
     path = "raw/klines/exchange={}/symbol={}/interval=1m/month=2025-01/a.parquet"
     for names in (("x", "A"), ("y", "B")):
         local.storage.write(path.format(*names), b"")
@@ -165,7 +165,7 @@ def test_names_that_are_nowhere_are_a_failure_that_says_which_there_are(local: P
     result = CliRunner().invoke(main, options)
     assert result.exit_code == 1
     assert "raw.klines has no symbol B" in result.output
-    assert "There are A." in result.output
+    assert "It has A." in result.output
     # One that is there, but not on that day, is none.
     assert delete("--exchange", "y", *days).exit_code == 0
 

@@ -201,9 +201,9 @@ def test_an_unknown_table_is_an_error_that_names_those_there_are(pipeline: Pipel
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--exchange", "X"], "No partition has exchange 'X'. There is x."),
-        (["--symbol", "B"], "No partition has symbol 'B'. There is B/C, A."),
-        (["--table", "steps", "--symbol", "D"], "No partition has symbol 'D'. There is "),
+        (["--exchange", "X"], "The lake has no exchange X. It has x."),
+        (["--symbol", "B"], "The lake has no symbol B. It has A, B/C."),
+        (["--table", "steps", "--symbol", "D"], "compacted.steps has no symbol D. It has "),
     ],
 )
 def test_an_unknown_name_is_an_error_that_names_those_there_are(
@@ -218,6 +218,15 @@ def test_a_table_that_is_not_stored_by_symbol_is_verified_whole(pipeline: Pipeli
     result = verify("--table", "raw.ticks", "--symbol", "D")
     assert result.exit_code == 0
     assert "Verified 2 partitions" in result.output
+
+
+def test_a_lake_without_a_table_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKE_ROOT", str(tmp_path / "like"))
+    result = verify()
+    assert result.exit_code == 1
+    assert f"There is no table in {tmp_path / 'like'}. Set LAKE_ROOT" in result.output
 
 
 def test_damage_that_another_writer_keeps_from_being_marked_is_still_reported(

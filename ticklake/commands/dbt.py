@@ -31,4 +31,4 @@ def run_models_only(mode: str, arguments: Sequence[str]) -> None:
     silence = ["--log-level", "error", "--log-level-file", "none"]
     types = ["--resource-type", "model", "--resource-type", "seed"]
     no_views = ["--exclude", "config.materialized:view"]
-    run_dbt([*silence, "build", *types, *no_views, *arguments])
+    run_dbt([*silence, "build", *arguments, *types, *no_views])

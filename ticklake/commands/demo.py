@@ -54,7 +54,7 @@ def demo() -> None:
         query = path.read_text().strip()
         click.echo(f"\n{query}\n{ask(query)}", nl=False)
     click.echo(
-        '\nNext: `ticklake sql "from bars.time_bars limit 5"`, or `duckdb local.duckdb`; '
+        '\nNext: `ticklake sql "from bars.time_bars limit 5"`; '
         "`make docs` shows every table and column; README.md tells how to go to S3 and to the "
         "real archive. `make demo` or `dbt build` again: nothing to do, 0 built."
     )

@@ -29,7 +29,14 @@ def ask(query: str) -> str:
     database = Path(os.environ.get("TICKLAKE_DB") or default)
     if not database.exists():
         raise LakeError(f"There is no {database} here yet. `dbt build` makes it.")
-    with duckdb.connect(str(database), read_only=True) as connection:
+    try:
+        opened = duckdb.connect(str(database), read_only=True)
+    except duckdb.IOException as error:
+        raise LakeError(
+            f"{error}\nA build that is running holds it. Ask again when it is done; "
+            "`ticklake.read` in Python needs no database."
+        ) from None
+    with opened as connection:
         prepare(connection, storage)
         try:
             relation = connection.sql(query)

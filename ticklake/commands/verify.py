@@ -39,10 +39,10 @@ def verify(
     """Read every published partition and compare it with what its meta.json says.
 
     Checked are size and SHA-256, the number of rows, the range of times, the order of the rows,
-    lost partitions, and files that nothing reads. What is damaged is marked, so that the next
-    `dbt build` builds it again. Raw segments are compared with the ledger; those that are not in it
-    have to be Parquet. Exit code 0 when all is well, 1 when there are problems, or where the lake
-    does not know the table, exchange or symbol that is asked for.
+    partitions that a unit has lost, and files that nothing reads. What is damaged is marked, so
+    that the next `dbt build` builds it again. Raw segments are compared with the ledger; those that
+    are not in it have to be Parquet. Exit code 0 when all is well, 1 when there are problems, or
+    where the lake does not know the table, exchange or symbol that is asked for.
 
     --deep also computes the partitions again from their inputs, in the folder of the dbt project,
     and compares the bytes; what is not up to date is left out.
@@ -94,8 +94,12 @@ def _verify(storage: "Storage", table: str | None, selection: "Selection") -> in
         ledger = read_ledgers(storage) if with_raw else {}
         if table is None:
             tables += lost_tables(ledger, tables)
-        refuse_unknown(tables, "exchange", selection.exchanges)
-        refuse_unknown(tables, "symbol", selection.symbols)
+        if not tables:
+            raise LakeError(
+                f"There is no table in {storage.root}. Set LAKE_ROOT to where the lake is, or land "
+                "data and `dbt build`."
+            )
+        refuse_unknown(tables, selection)
         for listing in tables:
             partitions = selected(listing, selection)
             task = progress.add_task(listing.name, total=len(partitions))

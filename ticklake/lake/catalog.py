@@ -3,15 +3,15 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from ticklake.lake.errors import LakeError
 from ticklake.lake.paths import LAYERS, RAW, Key, partition_key, partition_path
+from ticklake.lake.planning import Selection
 from ticklake.lake.storage import Entry, Storage
 from ticklake.lake.tables import DATA, META
 
-SHOWN = 10
-"""Names that an error lists of those it knows."""
+SHOWN = 20
+"""Names that an error lists, at most."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,11 @@ def find_tables(
         names = ", ".join(item.name for item in find_tables(storage, layers=layers))
         raise LakeError(
             f"There is no table {table!r} in {storage.root}. "
-            + (f"It has {names}." if names else "It has none yet: land data, then `dbt build`.")
+            + (
+                f"It has {names}. Views are not stored: `ticklake sql` reads them."
+                if names
+                else "It has none yet: land data, then `dbt build`."
+            )
         )
     return found
 
@@ -117,21 +121,27 @@ def find_table(
     return find_tables(storage, table, (RAW,) if layer == RAW else LAYERS)[0]
 
 
-def refuse_unknown(
-    tables: Iterable[TableListing], column: str, wanted: Iterable[str] | None
-) -> None:
-    """Raise LakeError where no partition of these tables has a value that is asked for.
+def refuse_unknown(tables: Sequence[TableListing], selection: Selection) -> None:
+    """Tell a slip of the pen from a range in which there is nothing.
 
-    It names some that are there. Tables that are not stored by this column refuse nothing.
+    Raises LakeError for an exchange or symbol of which none of these tables has anything, naming
+    those there are. A table that is not stored by them refuses nothing.
     """
-    stored = [table for table in tables if column in table.columns]
-    known = {key[table.columns.index(column)] for table in stored for key in table.partitions()}
-    if stored and (unknown := set(wanted or ()) - known):
-        near = get_close_matches(min(unknown), known, SHOWN, 0) or ["none"]
-        raise LakeError(
-            f"No partition has {column} {min(unknown)!r}. There is {', '.join(near)}"
-            f"{' and others' if len(known) > SHOWN else ''}."
-        )
+    keys = [
+        dict(zip(table.columns, key, strict=True)) for table in tables for key in table.partitions()
+    ]
+    where = tables[0].name if len(tables) == 1 else "The lake"
+    for column, names in (("exchange", selection.exchanges), ("symbol", selection.symbols)):
+        there = sorted({key[column] for key in keys if column in key})
+        if names is None or not there:
+            continue
+        if unknown := sorted(names.difference(there)):
+            more = f" and {len(there) - SHOWN:,} more" if len(there) > SHOWN else ""
+            raise LakeError(
+                f"{where} has no {column} {', '.join(unknown)}. "
+                f"It has {', '.join(there[:SHOWN])}{more}."
+            )
+        keys = [key for key in keys if key.get(column) in (None, *names)]
 
 
 def is_segment(name: str) -> bool:

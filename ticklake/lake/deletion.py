@@ -11,9 +11,8 @@ import json
 from calendar import monthrange
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Final
 
-from ticklake.lake.catalog import TableListing, find_tables
+from ticklake.lake.catalog import TableListing, find_tables, refuse_unknown
 from ticklake.lake.errors import LakeError
 from ticklake.lake.lease import Lease
 from ticklake.lake.paths import RAW
@@ -27,9 +26,6 @@ from ticklake.lake.raw import (
 )
 from ticklake.lake.storage import Entry, Storage
 from ticklake.lake.tables import META
-
-SHOWN: Final = 20
-"""Names that an error lists, at most."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,7 @@ def plan_deletion(storage: Storage, table: str, selection: Selection) -> Deletio
         if any(_is_selected(segment.path, listing, selection) for segment in entry.segments)
     )
     if not segments and not ledger:
-        _refuse_unknown(listing, selection)
+        refuse_unknown([listing], selection)
     return Deletion(listing, selection, segments, ledger)
 
 
@@ -109,36 +105,17 @@ def _raw_channel(storage: Storage, table: str) -> TableListing:
 
 
 def _made_of(storage: Storage, table: TableListing) -> set[str]:
-    """Return the raw channels behind a table, as far as one partition of each table tells."""
+    """Return the raw channels behind a table, as far as one partition of each exchange tells."""
     if table.is_raw:
         return {table.name}
-    metas = [files[META] for files in table.partitions().values() if META in files]
-    if not metas:
-        return set()
-    sources = json.loads(storage.read(metas[-1].path))["source_files"]
-    names = {".".join(path.split("/")[:2]) for path in sources}
+    metas = {key[0]: files[META] for key, files in table.partitions().items() if META in files}
+    sources = (json.loads(storage.read(meta.path))["source_files"] for meta in metas.values())
+    names = {".".join(path.split("/")[:2]) for paths in sources for path in paths}
     raw = {name for name in names if name.startswith(f"{RAW}.")}
     for name in names - raw:
         for item in find_tables(storage, name):
             raw |= _made_of(storage, item)
     return raw
-
-
-def _refuse_unknown(table: TableListing, selection: Selection) -> None:
-    """Tell a slip of the pen from a range in which there is nothing."""
-    keys = [dict(zip(table.columns, key, strict=True)) for key in table.partitions()]
-    for column, names in (("exchange", selection.exchanges), ("symbol", selection.symbols)):
-        if names is None:
-            continue
-        there = sorted({key[column] for key in keys})
-        unknown = sorted(names.difference(there))
-        if unknown:
-            more = f" and {len(there) - SHOWN:,} more" if len(there) > SHOWN else ""
-            raise LakeError(
-                f"{table.name} has no {column} {', '.join(unknown)}, so nothing is to be deleted. "
-                f"There are {', '.join(there[:SHOWN])}{more}."
-            )
-        keys = [key for key in keys if key[column] in names]
 
 
 def _refuse_part_of_month(table: TableListing, selection: Selection) -> None:

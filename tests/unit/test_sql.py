@@ -1,0 +1,33 @@
+"""`ticklake sql` says in one line why it cannot answer."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+from click.testing import CliRunner
+
+from ticklake.cli import main
+
+HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); input()"
+
+
+def test_a_database_that_a_build_holds_is_an_error_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tmp_path / "local.duckdb"
+    duckdb.connect(str(database)).close()
+    monkeypatch.setenv("LAKE_ROOT", str(tmp_path))
+    monkeypatch.setenv("TICKLAKE_DB", str(database))
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as build:
+        assert build.stdout is not None
+        assert build.stdout.readline() == b"held\n"
+        result = CliRunner().invoke(main, ["sql", "select 1"], catch_exceptions=False)
+        build.communicate(b"\n")
+    assert result.exit_code == 1
+    assert "Could not set lock" in result.output
+    assert "Ask again when it is done" in result.output
+    assert CliRunner().invoke(main, ["sql", "select 41 + 1 as x"]).output.count("42") == 1
