@@ -54,10 +54,29 @@ compared as (
         coalesce(
             book_hash = lag(book_hash) over by_arrival,
             seq is not null and row_number() over by_arrival > 1
-        ) as is_duplicate,
-        bool_or(is_reset) over (partition by {{ update_key }}, book_hash) as is_any_reset
+        ) as is_duplicate
     from suspects
     window by_arrival as (partition by {{ update_key }} order by segment, segment_row)
+
+),
+
+numbered as (
+
+    select
+        *,
+        count(*) filter (where not is_duplicate) over (
+            partition by {{ update_key }} order by segment, segment_row
+        ) as kept_count
+    from compared
+
+),
+
+standing as (
+
+    select
+        *,
+        bool_or(is_reset) over (partition by {{ update_key }}, kept_count) as is_any_reset
+    from numbered
 
 ),
 
@@ -69,7 +88,7 @@ valid as (
         {{ valid_levels('bids') }} as valid_bids,
         {{ valid_levels('asks') }} as valid_asks
     from raw_books
-    left join compared using (exchange, symbol, date, segment, segment_row)
+    left join standing using (exchange, symbol, date, segment, segment_row)
     where is_duplicate is not true
 
 ),
