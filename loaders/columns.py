@@ -113,6 +113,11 @@ REQUIRED: Final = {
 _ONE_SIDED: Final = frozenset(("bids", "asks", "bid_price", "ask_price"))
 """Of those, the columns that need no value in every row."""
 
+_NOT_NEGATIVE: Final = {
+    "trades": ("price", "size"),
+    "klines": ("open", "high", "low", "close", "volume"),
+}
+
 PARTITION: Final = {
     "exchange": ("exchange", "venue"),
     "symbol": ("symbol", "instrument", "ticker", "market", "pair"),
@@ -199,6 +204,11 @@ class Plan:
                 missing = found.array.is_null().to_numpy(zero_copy_only=False)
                 told = f"there is no {self.sources[item.name]!r} ({item.name})"
                 judged.append((missing, "MISSING_FIELD", told))
+            if item.name in _NOT_NEGATIVE.get(self.channel, ()):
+                is_negative = pc.less(found.array, pa.scalar(0, item.type)).fill_null(False)
+                told = f"{self.sources[item.name]!r} is negative"
+                flags = is_negative.to_numpy(zero_copy_only=False)
+                judged.append((flags, _KINDS[item.type][0], told))
         for name, source in self.partition.items():
             found = values.strings(table[source])
             columns[name] = found.array

@@ -30,6 +30,7 @@ from loaders.hyperliquid.schema import (
     FRACTION_DIGITS,
     INTEGER_DIGITS,
     LIQUIDATION_FIELDS,
+    NOT_NEGATIVE,
     RAW_SCHEMA,
     REQUIRED,
     SIDES,
@@ -297,6 +298,8 @@ def _check_fields(columns: dict[str, Any]) -> dict[str, Any]:
         _require(columns[name].null_count == 0)
     for name in DECIMALS:
         _require_decimals(columns[name])
+    for name in NOT_NEGATIVE:
+        _require(pc.any(pc.starts_with(columns[name], "-")).as_py() is not True)
     liquidation = columns["liquidation"]
     _require_decimals(pc.struct_field(liquidation.filter(liquidation.is_valid()), "markPx"))
     _require(pc.any(pc.equal(columns["coin"], "")).as_py() is not True)

@@ -28,6 +28,7 @@ from loaders.hyperliquid.schema import (
     FRACTION_DIGITS,
     INTEGER_DIGITS,
     LIQUIDATION_FIELDS,
+    NOT_NEGATIVE,
     RAW_SCHEMA,
     REQUIRED,
     SIDES,
@@ -210,6 +211,8 @@ def _read_decimal(name: str, value: Any) -> str:
     whole, fraction = shape[1].lstrip("0"), (shape[2] or "").rstrip("0")
     if len(whole) > INTEGER_DIGITS or len(fraction) > FRACTION_DIGITS:
         raise _FaultError("BAD_DECIMAL", f"{name!r} does not fit decimal(38, 12)")
+    if name in NOT_NEGATIVE and value.startswith("-"):
+        raise _FaultError("BAD_DECIMAL", f"{name!r} is negative")
     return value
 
 

@@ -45,6 +45,8 @@ DECIMALS: Final = (
 )
 """Fields that must fit decimal(38, 12) to the last digit, as must `liquidation.markPx`."""
 
+NOT_NEGATIVE: Final = ("px", "sz")
+
 INTEGER_DIGITS: Final = 26
 FRACTION_DIGITS: Final = 12
 

@@ -90,6 +90,8 @@ def test_bad_rows_are_set_aside_with_line_type_and_content(lake: Lake, file: Pat
         "yesterday,1,1,buy,1,": "BAD_TIME",
         "1709251200,1e40,1,buy,1,": "BAD_DECIMAL",
         "1709251200,0.0000000000001,1,buy,1,": "BAD_DECIMAL",
+        "1709251200,-1,1,buy,1,": "BAD_DECIMAL",
+        "1709251200,1,-1,buy,1,": "BAD_DECIMAL",
         "1709251200,1,1,north,1,": "BAD_SIDE",
         "1709251200,,1,buy,1,": "MISSING_FIELD",
         "1709251200,1,1": "BAD_LINE",
@@ -97,7 +99,7 @@ def test_bad_rows_are_set_aside_with_line_type_and_content(lake: Lake, file: Pat
     file.write_text(HEAD + "\n".join(bad) + "\n" + TRADES)
     result = land("csv", file, *WHO)
     assert result.exit_code == 1
-    assert "BAD_DECIMAL 2" in result.output
+    assert "BAD_DECIMAL 4" in result.output
     assert len(rows(lake, "trades")) == 3
     assert errors(lake)[0]["again"] == f"ticklake land csv {' '.join(WHO)} FILE"
     found = sorted(rejects(lake), key=lambda entry: entry["line"])

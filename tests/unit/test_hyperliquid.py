@@ -220,6 +220,8 @@ def test_a_legacy_line_is_one_fill_without_a_block() -> None:
         (fill(px="1-2"), "BAD_DECIMAL", "px"),
         (fill(px="--1"), "BAD_DECIMAL", "px"),
         (fill(px="-"), "BAD_DECIMAL", "px"),
+        (fill(px="-1"), "BAD_DECIMAL", "px"),
+        (fill(sz="-0.5"), "BAD_DECIMAL", "sz"),
         (fill(px=" 1"), "BAD_DECIMAL", "px"),
         (fill(px="\u0661"), "BAD_DECIMAL", "px"),
         (fill(fee="0.0000000000001"), "BAD_DECIMAL", "fee"),
@@ -253,8 +255,8 @@ def test_a_faulty_fill_is_named_and_its_neighbours_stay(
     "value", ["1" * 26, "0." + "1" * 12, "000000000000000000000000000001", "1." + "0" * 20, "-0.1"]
 )
 def test_a_decimal_that_fits_exactly_stays(value: str) -> None:
-    (row,) = plain(exact(block(fill(px=value))).table)
-    assert row["px"] == value
+    (row,) = plain(exact(block(fill(fee=value))).table)
+    assert row["fee"] == value
 
 
 @pytest.mark.parametrize(
@@ -327,6 +329,7 @@ def test_lines_without_events_are_no_rows_and_no_fault() -> None:
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 NAME = TEXT.filter(bool)
+NOT_NEGATIVE = st.from_regex(r"[0-9]{1,8}(\.[0-9]{1,10})?", fullmatch=True)
 DECIMAL = st.from_regex(r"-?[0-9]{1,8}(\.[0-9]{1,10})?", fullmatch=True)
 INTEGER = st.integers(-(2**63), 2**63 - 1)
 
@@ -335,7 +338,8 @@ INTEGER = st.integers(-(2**63), 2**63 - 1)
 def events(draw: st.DrawFn) -> list[Any]:
     item = {
         "coin": draw(st.sampled_from(["BTC", "@107", "xyz:TSLA", "PURR/USDC", "#1890"]) | NAME),
-        **{name: draw(DECIMAL) for name in ("px", "sz", "startPosition", "closedPnl", "fee")},
+        **{name: draw(NOT_NEGATIVE) for name in ("px", "sz")},
+        **{name: draw(DECIMAL) for name in ("startPosition", "closedPnl", "fee")},
         "side": draw(st.sampled_from("AB")),
         "time": draw(st.integers(1_600_000_000_000, 2_000_000_000_000)),
         "dir": draw(TEXT),
