@@ -211,7 +211,7 @@ def _read_decimal(name: str, value: Any) -> str:
     whole, fraction = shape[1].lstrip("0"), (shape[2] or "").rstrip("0")
     if len(whole) > INTEGER_DIGITS or len(fraction) > FRACTION_DIGITS:
         raise _FaultError("BAD_DECIMAL", f"{name!r} does not fit decimal(38, 12)")
-    if name in NOT_NEGATIVE and value.startswith("-"):
+    if name in NOT_NEGATIVE and value.startswith("-") and value.strip("-0."):
         raise _FaultError("BAD_DECIMAL", f"{name!r} is negative")
     return value
 

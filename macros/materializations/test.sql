@@ -2,8 +2,8 @@
     A data test on lake tables does not run again on what it has passed on: a test is a pure function
     of the bytes it reads too. Where its verdict is made of verdicts on units it reads the units that
     changed (see lake_tests_by_unit), else everything when anything changed, as does a test that reads
-    lake tables through views. Where vars narrow the run, only what they select is read. The test
-    itself is run by dbt's own materialization.
+    lake tables through views. Where vars narrow the run, a test that compares tables reads what they
+    select. The test itself is run by dbt's own materialization.
 #}
 {% materialization test, adapter='duckdb' %}
 

@@ -298,7 +298,7 @@ def test_a_raw_segment_that_is_gone_is_missed(pipeline: Pipeline, is_all: bool) 
     for entry in list(pipeline.storage.entries("raw/ticks")):
         if is_all or entry.path == path:
             pipeline.storage.delete(entry.path)
-    result = verify()
+    result = verify("--exchange", "x")
     assert result.exit_code == 1
     assert f"  {path}: is missing, and the ledger says it was landed; land a.gz" in result.output
 

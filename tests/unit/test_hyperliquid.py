@@ -222,6 +222,7 @@ def test_a_legacy_line_is_one_fill_without_a_block() -> None:
         (fill(px="-"), "BAD_DECIMAL", "px"),
         (fill(px="-1"), "BAD_DECIMAL", "px"),
         (fill(sz="-0.5"), "BAD_DECIMAL", "sz"),
+        (fill(sz="-0.001"), "BAD_DECIMAL", "sz"),
         (fill(px=" 1"), "BAD_DECIMAL", "px"),
         (fill(px="\u0661"), "BAD_DECIMAL", "px"),
         (fill(fee="0.0000000000001"), "BAD_DECIMAL", "fee"),
@@ -255,8 +256,8 @@ def test_a_faulty_fill_is_named_and_its_neighbours_stay(
     "value", ["1" * 26, "0." + "1" * 12, "000000000000000000000000000001", "1." + "0" * 20, "-0.1"]
 )
 def test_a_decimal_that_fits_exactly_stays(value: str) -> None:
-    (row,) = plain(exact(block(fill(fee=value))).table)
-    assert row["fee"] == value
+    (row,) = plain(exact(block(fill(fee=value, sz="-0.0"))).table)
+    assert (row["fee"], row["sz"]) == (value, "-0.0")
 
 
 @pytest.mark.parametrize(

@@ -32,10 +32,11 @@ def ask(query: str) -> str:
     try:
         opened = duckdb.connect(str(database), read_only=True)
     except duckdb.IOException as error:
-        raise LakeError(
-            f"{error}\nA build that is running holds it. Ask again when it is done; "
-            "`ticklake.read` in Python needs no database."
-        ) from None
+        held = (
+            "\nA build that is running holds it. Ask again when it is done; `ticklake.read` in "
+            "Python needs no database."
+        )
+        raise LakeError(f"{error}{held if 'Could not set lock' in str(error) else ''}") from None
     with opened as connection:
         prepare(connection, storage)
         try:

@@ -99,7 +99,6 @@ def _verify(storage: "Storage", table: str | None, selection: "Selection") -> in
                 f"There is no table in {storage.root}. Set LAKE_ROOT to where the lake is, or land "
                 "data and `dbt build`."
             )
-        refuse_unknown(tables, selection)
         for listing in tables:
             partitions = selected(listing, selection)
             task = progress.add_task(listing.name, total=len(partitions))
@@ -122,6 +121,8 @@ def _verify(storage: "Storage", table: str | None, selection: "Selection") -> in
             for problem in found:
                 click.echo(f"  {problem}")
             _mark(storage, damaged)
+    if not problems:  # what is lost whole is none of the names there are
+        refuse_unknown(tables, selection)
     click.echo(
         f"Verified {_partitions(partition_count)}, {rows:,} rows, {size:,} bytes "
         f"in {time.monotonic() - began:.1f} s: {_problems(problems)}."

@@ -10,6 +10,7 @@ The second pass needs a decoded row group of each sorted run at a time, about 15
 than once about 30 bytes for each time.
 """
 
+import resource
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -38,6 +39,8 @@ from ticklake.lake.file_format import ROW_GROUP
 THREADS: Final = 2
 AHEAD: Final = 8
 """Row groups that are read before they are needed."""
+OPEN_FILES: Final = 8_192
+"""Files that a process is to have open at once, where the system lets it."""
 
 Item = TypeVar("Item")
 
@@ -86,7 +89,7 @@ def merged(files: Sequence[Path], folder: Path, limits: Limits = LIMITS) -> pa.R
     left_out = repeated_rows(segments, stretches, limits.suspects)
     del scans
     ordered = pieces(segments, stretches, counts, left_out, limits.compared)
-    day = _Day(segments, counts, left_out, _Room(limits.held), folder)
+    day = _Day(segments, counts, left_out, _Quota(limits.held), _Quota(_most_files()), folder)
     return pa.RecordBatchReader.from_batches(FILLS, _batches(day, ordered, limits.batch))
 
 
@@ -117,23 +120,23 @@ _Step = Future[_RowGroup] | Rows
 """A row group, or pieces of those that came: (n, 3), the number of a row group, begin and end."""
 
 
-class _Room:
-    """How many more rows of row groups may be in memory."""
+class _Quota:
+    """How many more of something there may be."""
 
-    def __init__(self, rows: int) -> None:
-        self._left, self._lock = rows, Lock()
+    def __init__(self, count: int) -> None:
+        self._left, self._lock = count, Lock()
 
-    def take(self, rows: int) -> bool:
+    def take(self, count: int) -> bool:
         """Say whether so many more fit, and count them if they do."""
         with self._lock:
-            fits = rows <= self._left
-            self._left -= rows if fits else 0
+            fits = count <= self._left
+            self._left -= count if fits else 0
         return fits
 
-    def give_back(self, rows: int) -> None:
+    def give_back(self, count: int) -> None:
         """Say that so many are gone."""
         with self._lock:
-            self._left += rows
+            self._left += count
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,7 +146,10 @@ class _Day:
     segments: Sequence[Segment]
     continued: Sequence[Continued]
     left_out: Sequence[Rows]
-    room: _Room
+    room: _Quota
+    """For rows in memory."""
+    files: _Quota
+    """For row groups in files, each of which holds one open. Beyond that memory has to do."""
     folder: Path
 
     def steps(self, ordered: Iterator[Rows], readers: Executor) -> Iterator[_Step]:
@@ -175,12 +181,25 @@ class _Day:
         out = np.searchsorted(self.left_out[segment], (begin, end))
         columns = decoded(self.segments[segment], group, self.continued[segment])
         row_count, size = int(end - begin - (out[1] - out[0])), int(end - begin)
-        if not self.room.take(size):
+        if self.room.take(size):
+            found = _RowGroup(number, columns, row_count)
+            finalize(found, self.room.give_back, size)
+        elif self.files.take(1):
             mapped = Mapped(columns, self.folder)
-            return _RowGroup(number, mapped.columns, row_count, mapped)
-        found = _RowGroup(number, columns, row_count)
-        finalize(found, self.room.give_back, size)
+            found = _RowGroup(number, mapped.columns, row_count, mapped)
+            finalize(found, self.files.give_back, 1)
+        else:
+            found = _RowGroup(number, columns, row_count)
         return found
+
+
+def _most_files() -> int:
+    """Return how many files may be open besides those of others, which keep as many."""
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < OPEN_FILES:
+        soft = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))
+    return OPEN_FILES // 2 if soft == resource.RLIM_INFINITY else soft // 2
 
 
 def _cut(some: Rows, firsts: Rows, bounds: Sequence[Rows]) -> Rows:

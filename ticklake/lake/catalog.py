@@ -127,13 +127,17 @@ def refuse_unknown(tables: Sequence[TableListing], selection: Selection) -> None
     Raises LakeError for an exchange or symbol of which none of these tables has anything, naming
     those there are. A table that is not stored by them refuses nothing.
     """
-    keys = [
-        dict(zip(table.columns, key, strict=True)) for table in tables for key in table.partitions()
-    ]
+    asked = {"exchange": selection.exchanges, "symbol": selection.symbols}
+    wanted = {column: names for column, names in asked.items() if names is not None}
     where = tables[0].name if len(tables) == 1 else "The lake"
-    for column, names in (("exchange", selection.exchanges), ("symbol", selection.symbols)):
+    keys = [
+        dict(zip(table.columns, key, strict=True))
+        for table in (tables if wanted else ())
+        for key in table.partitions()
+    ]
+    for column, names in wanted.items():
         there = sorted({key[column] for key in keys if column in key})
-        if names is None or not there:
+        if not there:
             continue
         if unknown := sorted(names.difference(there)):
             more = f" and {len(there) - SHOWN:,} more" if len(there) > SHOWN else ""

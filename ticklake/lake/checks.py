@@ -5,7 +5,8 @@ passed are not read again until their bytes or the test change. What passed is r
 `_cache/checks/`, so deleting that makes every test read everything once.
 
 Where a run is narrowed to some days, exchanges or symbols, tables may differ outside of these. So a
-test reads units that lie inside; the next run that is not narrowed reads the others.
+test that compares tables reads units that lie inside; the next run that is not narrowed reads the
+others.
 """
 
 import json
@@ -93,7 +94,9 @@ class Check:
 
 def _is_chosen(tested: Tested, unit: Unit, by_unit: bool, selection: Selection) -> bool:
     """Say whether a test can judge a unit in a run that is narrowed to a selection."""
+    if tested.is_one_table:
+        return True
     if not by_unit:  # it reads everything
-        return tested.is_one_table or not selection.columns
+        return not selection.columns
     is_whole = not selection.columns & tested.other_columns  # else only a part of it is selected
     return is_whole and selection.contains(tested.columns, unit.key)

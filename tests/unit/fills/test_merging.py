@@ -472,10 +472,13 @@ def test_row_groups_are_read_when_they_are_needed(
     assert sorted(read) == list(range(50))
 
 
-@pytest.mark.parametrize(("held", "moved"), [(40, 0), (8, 8), (0, 10)])
+@pytest.mark.parametrize(
+    ("held", "files", "moved"), [(40, 99, 0), (8, 99, 8), (0, 99, 10), (0, 3, 3)]
+)
 def test_row_groups_that_memory_may_not_hold_wait_in_files_without_a_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int, moved: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int, files: int, moved: int
 ) -> None:
+    monkeypatch.setattr(merging, "_most_files", lambda: files)
     found = noted_moves(monkeypatch)
     rows = [PLAIN | {"tid": tid, "event_index": tid, "user": f"0x{tid}"} for tid in range(40)]
     # Each row group has rows of both coins, and is needed until the last of them.
@@ -483,15 +486,15 @@ def test_row_groups_that_memory_may_not_hold_wait_in_files_without_a_name(
         [row | {"coin": "AVAX" if row is some[0] else "ZRX"} for row in some]
         for some in (rows[begin : begin + 4] for begin in range(0, 40, 4))
     ]
-    files = written(tmp_path, hours, 4)
+    segments = written(tmp_path, hours, 4)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    reader = merged(files, scratch, Limits(batch=10, held=held))
+    reader = merged(segments, scratch, Limits(batch=10, held=held))
     batches = [reader.read_next_batch()]
     assert len(found) == moved
     assert not [*scratch.iterdir()]
     batches += reader
-    assert listed(pa.Table.from_batches(batches)) == listed(by_sql(files))
+    assert listed(pa.Table.from_batches(batches)) == listed(by_sql(segments))
     assert len(found) == moved
 
 
