@@ -133,15 +133,16 @@ def expected_books(arrived: Sequence[Row]) -> list[tuple[Any, ...]]:
     kept: list[Row] = []
     ordered = sorted(arrived, key=lambda row: (row["ts_event"], row["seq"] or 0))
     said: list[Any] = [
-        (row["ts_event"], row["seq"], *([] if row["seq"] else [_key(row)])) for row in ordered
+        (row["ts_event"], row["seq"], *(() if row["seq"] else (_key(row),))) for row in ordered
     ]
+    standing: dict[Any, Row] = {}
     for place, (row, key) in enumerate(zip(ordered, said, strict=True)):
         is_known = key in said[:place] if row["seq"] else place > 0 and said[place - 1] == key
-        if not is_known:
-            resets = (
-                other["is_reset"] for other, its in zip(ordered, said, strict=True) if its == key
-            )
-            kept.append({**row, "is_reset": any(resets)})
+        if is_known:
+            standing[key]["is_reset"] |= bool(row["is_reset"])
+        else:
+            standing[key] = {**row, "is_reset": bool(row["is_reset"])}
+            kept.append(standing[key])
     return [(number, *_flat(row)) for number, row in enumerate(kept, 1)]
 
 
