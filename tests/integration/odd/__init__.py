@@ -2,8 +2,9 @@
 
 Each module `sources_<topic>.py` here has a function `write(folder: Path) -> list[Command]`. It
 writes the topic's source files below a folder of its own and returns the `ticklake land` commands
-that land them. The fixture `odd` lands all of them, in the order of the modules' names, and runs `dbt build`
-once for the whole test run. The modules `test_<topic>.py` say what must be in the lake then.
+that land them. The fixture `odd` lands all of them, in the order of the modules' names, and runs
+`dbt build` once for the whole test run. The modules `test_<topic>.py` say what must be in the lake
+then.
 
 Give each topic an exchange or symbols of its own, so that no topic changes what another one claims.
 """
