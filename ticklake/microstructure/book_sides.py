@@ -46,8 +46,26 @@ class Side:
 
     def load(self, keys: Doubles, sizes: Doubles) -> None:
         """Replace all levels."""
-        self.keys, self.sizes = np.zeros(0), np.zeros(0)
-        self.advance(np.zeros(len(keys), np.int64), keys, sizes, 0, 1)
+        self.replace(np.zeros(len(keys), np.int64), keys, sizes, 1, 1)
+
+    def replace(
+        self, row: Ids, keys: Doubles, sizes: Doubles, count: int, levels: int
+    ) -> tuple[Ids, Doubles, Doubles]:
+        """Replace all levels `count` times, and return the best `levels` of each time.
+
+        Level j, at `keys[j]`, is of the book of row `row[j]`, which never decreases. Returns how
+        many levels each row has, and the keys and sizes of all rows. `count` is at least 1.
+        """
+        order = np.lexsort((keys, row))
+        row, keys, sizes = row[order], keys[order], sizes[order]
+        # Of several sizes of a level the last one stays.
+        is_last = np.append((row[1:] != row[:-1]) | (keys[1:] != keys[:-1]), True)[: len(row)]
+        is_level = is_last & (sizes > 0)
+        row, keys, sizes = row[is_level], keys[is_level], sizes[is_level]
+        begins = np.searchsorted(row, np.arange(count))
+        self.keys, self.sizes = keys[begins[-1] :], sizes[begins[-1] :]
+        is_best = np.arange(len(row)) - begins[row] < levels
+        return np.bincount(row[is_best], minlength=count), keys[is_best], sizes[is_best]
 
     def advance(
         self, row: Ids, keys: Doubles, sizes: Doubles, count: int, levels: int
