@@ -1,5 +1,5 @@
 """The CSV data sets of Tardis.
 
-`kinds` tells from its header what a file holds, `files` reads one, `books` rebuilds the book from
-its changes, and `download` fetches files through Tardis's own client.
+`kinds` tells from its name and columns what a file holds, `files` reads one, `books` rebuilds the
+book from its changes, and `download` fetches files through Tardis's own client.
 """

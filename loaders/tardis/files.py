@@ -12,6 +12,7 @@ from ticklake.lake.errors import LakeError
 
 if TYPE_CHECKING:
     from loaders.csv_lines import CsvObject
+    from loaders.tardis.kinds import Kind
     from loaders.worker import Sink
 
 LOADER: Final = "tardis"
@@ -20,25 +21,35 @@ ENDS: Final = (".csv", ".csv.gz", ".csv.zst")
 
 @dataclass(frozen=True, slots=True)
 class TardisParser:
-    """Reads a file of any kind; its header says which."""
+    """Reads a file of any data type."""
 
     levels: int = 25
     """Levels a side of a book that is rebuilt from its changes."""
+    data_type: str | None = None
+    """What the files hold; None if their names or columns say it."""
 
     def parse(self, source: Source, found: SourceObject, sink: "Sink") -> None:
         """Read a file. Raises BrokenObjectError."""
         from loaders.csv_lines import CsvObject
-        from loaders.decode import codec_of
+        from loaders.decode import codec_of, open_text
         from loaders.tardis.books import BookReader
-        from loaders.tardis.kinds import INCREMENTAL, kind_of
+        from loaders.tardis.kinds import INCREMENTAL, kind_of, named_kind
 
+        codec = codec_of(found.path)
         with source.open(found.path) as stream:
-            text = CsvObject(stream, codec_of(found.path))
-            kind = kind_of(text.names)
+            if found.size and not open_text(stream, codec).read(1):
+                sink.note("Tardis has no data for this day: the file is empty")
+                return
+        asked = named_kind(self.data_type) if self.data_type else None
+        with source.open(found.path) as stream:
+            text = CsvObject(stream, codec)
+            kind = kind_of(text.names, f"{source.location}/{found.path}", asked)
             if kind is INCREMENTAL:
                 BookReader(sink, self.levels).read(text)
+            elif kind.targets:
+                _deliver(text, kind, sink)
             else:
-                _deliver(text, sink)
+                _leave_out(text, kind, sink)
 
 
 def tardis_request(
@@ -48,13 +59,33 @@ def tardis_request(
     symbols: Sequence[str] | None = None,
     workers: int = 1,
     force: bool = False,
+    data_type: str | None = None,
 ) -> Request:
-    """Return the request for some files, and all files below some directories."""
-    parser = TardisParser(levels)
+    """Return the request for some files, and all files below some directories.
+
+    Raises LakeError for a `data_type` that Tardis does not have or the lake has no channel for.
+    """
+    if data_type is not None:
+        check_data_type(data_type)
+    parser = TardisParser(levels, data_type)
     items = file_items(list(_files(paths)), lambda _: parser)
-    narrowed = f" --symbols {','.join(symbols)}" if symbols else ""
-    again = f"ticklake land tardis --levels {levels}{narrowed} FILE"
+    options = {"--levels": levels, "--data-type": data_type, "--symbols": ",".join(symbols or ())}
+    given = [f"{name} {value}" for name, value in options.items() if value]
+    again = " ".join(["ticklake land tardis", *given, "FILE"])
     return Request(root, LOADER, items, symbols, workers, force, again)
+
+
+def check_data_type(name: str) -> None:
+    """Raise LakeError if files of a data type of Tardis cannot be landed."""
+    from loaders.tardis.kinds import INCREMENTAL, KINDS, named_kind
+
+    kind = named_kind(name)
+    if kind is None or not (kind.targets or kind is INCREMENTAL):
+        known = [kind.name for kind in KINDS if kind.targets or kind is INCREMENTAL]
+        raise LakeError(
+            f"Tardis's {name} cannot be landed: the lake has no channel for it. "
+            f"These can be: {', '.join(known)}."
+        )
 
 
 def _files(paths: Sequence[str]) -> Iterator[str]:
@@ -73,14 +104,13 @@ def _files(paths: Sequence[str]) -> Iterator[str]:
         yield from below
 
 
-def _deliver(text: "CsvObject", sink: "Sink") -> None:
+def _deliver(text: "CsvObject", kind: "Kind", sink: "Sink") -> None:
     import pyarrow.compute as pc
 
     from loaders.columns import deliver
     from loaders.csv_files import described, reject_line
-    from loaders.tardis.kinds import kind_of
 
-    plans = kind_of(text.names).plans(text.names)
+    plans = kind.plans(text.names)
     for lines in text.lines(lambda bad: reject_line(sink, bad)):
         for target, plan in plans:
             chosen = lines
@@ -89,3 +119,11 @@ def _deliver(text: "CsvObject", sink: "Sink") -> None:
                 is_present = flags[0] if len(flags) == 1 else pc.or_(*flags)
                 chosen = lines.where(is_present.to_numpy())
             deliver(plan, chosen.table, sink, {}, described(chosen))
+
+
+def _leave_out(text: "CsvObject", kind: "Kind", sink: "Sink") -> None:
+    """Count the rows of a kind without a channel."""
+    from loaders.csv_files import reject_line
+
+    count = sum(len(lines.numbers) for lines in text.lines(lambda bad: reject_line(sink, bad)))
+    sink.note(f"{count:,} rows of {kind.name} are not landed: the lake has no channel for them")

@@ -1,9 +1,13 @@
-"""What kinds of Tardis files there are, and what their columns mean.
+"""What kinds of Tardis files there are, how to tell them apart, and what their columns mean.
+
+A file is called `<exchange>_<data type>_<date>_<symbol>.csv.gz`. Its columns alone do not say what
+it holds: `trades` and `liquidations` have the same ones.
 
 exchange,symbol,timestamp,local_timestamp,id,side,price,amount
 bitmex,XBTUSD,1583020803145000,1583020803307160,ccc3c1fa-...,sell,8531.5,2152
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -41,7 +45,8 @@ class Kind:
     name: str
     columns: tuple[str, ...]
     """Those that a file of this kind has, whatever else it has."""
-    targets: tuple[Target, ...]
+    targets: tuple[Target, ...] = ()
+    """The channels that its rows go to; none if the lake has no channel for it."""
 
     def plans(self, names: Sequence[str]) -> list[tuple[Target, Plan]]:
         """Return how the columns of a file go to each channel."""
@@ -58,28 +63,31 @@ def _target(
 _FUNDING: Final = ("funding_rate", "funding_timestamp")
 _PRICES: Final = ("mark_price", "index_price")
 
-INCREMENTAL: Final = Kind("incremental_book_L2", CHANGES, ())
+_TRADE: Final = (*_HEAD, "id", "side", "price", "amount")
+_QUOTE: Final = (*_HEAD, "ask_amount", "ask_price", "bid_price", "bid_amount")
+_QUOTES: Final = (
+    _target(
+        "tickers",
+        bid_price="bid_price",
+        bid_size="bid_amount",
+        ask_price="ask_price",
+        ask_size="ask_amount",
+    ),
+)
+
+INCREMENTAL: Final = Kind("incremental_book_L2", CHANGES)
 KINDS: Final = (
     INCREMENTAL,
-    Kind(
-        "trades",
-        (*_HEAD, "id", "side", "price", "amount"),
-        (_target("trades", trade_id="id", side="side", price="price", size="amount"),),
-    ),
     Kind("book_snapshot", (*_HEAD, *_SNAPSHOT), (_target("order_book"),)),
     Kind(
-        "quotes",
-        (*_HEAD, "ask_amount", "ask_price", "bid_price", "bid_amount"),
-        (
-            _target(
-                "tickers",
-                bid_price="bid_price",
-                bid_size="bid_amount",
-                ask_price="ask_price",
-                ask_size="ask_amount",
-            ),
-        ),
+        "trades",
+        _TRADE,
+        (_target("trades", trade_id="id", side="side", price="price", size="amount"),),
     ),
+    Kind("liquidations", _TRADE),
+    Kind("quotes", _QUOTE, _QUOTES),
+    Kind("book_ticker", _QUOTE, _QUOTES),
+    Kind("options_chain", (*_QUOTE, "type", "strike_price", "expiration")),
     Kind(
         "derivative_ticker",
         (*_HEAD, *_FUNDING, *_PRICES),
@@ -101,17 +109,75 @@ KINDS: Final = (
         ),
     ),
 )
+_NAMED: Final = re.compile(
+    rf"(?<![a-z0-9])({'|'.join(kind.name for kind in KINDS)})(?:_[0-9]+)?(?![a-z0-9])",
+    re.IGNORECASE,
+)
 
 
-def kind_of(names: Sequence[str]) -> Kind:
-    """Return the kind of a file with these columns. Raises BrokenObjectError."""
-    for kind in KINDS:
-        if set(kind.columns) <= set(names):
-            return kind
-    listed = ", ".join(kind.name for kind in KINDS)
-    raise BrokenObjectError(
-        "UNKNOWN_DATA_TYPE", f"its columns ({', '.join(names)[:200]}) are of none of {listed}"
-    )
+def named_kind(text: str) -> Kind | None:
+    """Return the kind whose data type a text names first, for example `book_snapshot_25`."""
+    found = _NAMED.search(text)
+    return found and next(kind for kind in KINDS if kind.name.lower() == found[1].lower())
+
+
+def kind_of(names: Sequence[str], path: str, asked: Kind | None = None) -> Kind:
+    """Return the kind of a file: what it was landed as, or else what its name and columns say.
+
+    `names` are its columns, `asked` is the kind that the user gave for it. A folder decides only
+    between kinds with the same columns. Raises BrokenObjectError if these do not agree, and if the
+    file can be of several kinds that land differently.
+    """
+    folders, _, base = path.rpartition("/")
+    named = named_kind(base)
+    if asked and named and asked is not named:
+        raise BrokenObjectError(
+            "OTHER_DATA_TYPE",
+            f"its name says {named.name}, and --data-type says {asked.name}. "
+            "Rename the file if its name is wrong",
+        )
+    fitting = _fitting(names)
+    listed = " or ".join(kind.name for kind in fitting)
+    said = asked or named
+    if said is not None:
+        if said not in fitting:
+            of_what = f"those of {listed}" if fitting else "of no data type of Tardis"
+            raise BrokenObjectError(
+                "OTHER_DATA_TYPE",
+                f"{'--data-type' if asked else 'its name'} says {said.name}, but its columns "
+                f"({', '.join(names)[:200]}) are {of_what}",
+            )
+        return said
+    if not fitting:
+        raise BrokenObjectError(
+            "UNKNOWN_DATA_TYPE",
+            f"its columns ({', '.join(names)[:200]}) are not those of any data type of Tardis that "
+            f"can be landed: {', '.join(kind.name for kind in KINDS if kind.targets)}",
+        )
+    if any(kind.targets != fitting[0].targets for kind in fitting):
+        in_folder = (named_kind(folder) for folder in reversed(folders.split("/")))
+        folder = next((kind for kind in in_folder if kind in fitting), None)
+        if folder is None:
+            raise BrokenObjectError(
+                "AMBIGUOUS_DATA_TYPE",
+                f"its columns are those of {listed}, and its name says neither. Say which it is "
+                "with --data-type",
+            )
+        return folder
+    return fitting[0]
+
+
+def _fitting(names: Sequence[str]) -> list[Kind]:
+    """Return the kinds that a file with these columns can be of.
+
+    A kind whose columns are a part of those of another fitting kind is left out.
+    """
+    fitting = [kind for kind in KINDS if set(kind.columns) <= set(names)]
+    return [
+        kind
+        for kind in fitting
+        if not any(set(kind.columns) < set(other.columns) for other in fitting)
+    ]
 
 
 def _plan(target: Target, names: Sequence[str]) -> Plan:

@@ -213,7 +213,7 @@ def test_unknown_sides_are_null_one_sided_quotes_stay_and_symbols_can_be_chosen(
 
 @ON_DISK
 def test_what_is_no_data_set_is_set_aside_and_stops_nobody(lake: Lake, tmp_path: Path) -> None:
-    (tmp_path / "options.csv").write_text(HEAD + "strike_price\n" + line(1))
+    (tmp_path / "options.csv").write_text(HEAD + "strike\n" + line(1))
     (tmp_path / "trades.csv").write_text(
         HEAD + "id,side,price,amount\n" + line("1", "buy", "1", "1")
     )
@@ -221,12 +221,122 @@ def test_what_is_no_data_set_is_set_aside_and_stops_nobody(lake: Lake, tmp_path:
     assert result.exit_code == 1
     assert "1 landed, 0 skipped, 1 quarantined" in result.output
     assert errors(lake)[0]["error_type"] == "UNKNOWN_DATA_TYPE"
-    assert "strike_price" in errors(lake)[0]["message"]
+    assert "strike" in errors(lake)[0]["message"]
     assert errors(lake)[0]["again"] == "ticklake land tardis --levels 25 FILE"
     (tmp_path / "empty").mkdir()
     nothing = land("tardis", tmp_path / "empty")
     assert nothing.exit_code == 1
     assert "There is no .csv" in nothing.output
+
+
+TRADES = HEAD + "id,side,price,amount\n"
+QUOTES = HEAD + "ask_amount,ask_price,bid_price,bid_amount\n"
+
+
+@ON_DISK
+def test_liquidations_are_no_trades(lake: Lake, tmp_path: Path) -> None:
+    trade = line("1", "buy", "1", "3")
+    (tmp_path / "binance_trades_2020-09-01_BTCUSDT.csv").write_text(TRADES + trade)
+    (tmp_path / "binance_liquidations_2020-09-01_BTCUSDT.csv").write_text(TRADES + 2 * trade)
+    result = land("tardis", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "2 rows of liquidations are not landed" in result.output
+    assert rows(lake, "trades", "size") == [(Decimal(3),)]
+
+
+@ON_DISK
+def test_a_file_that_fits_two_data_types_is_refused_until_one_is_named(
+    lake: Lake, file: Path
+) -> None:
+    file.write_text(TRADES + line("1", "buy", "1", "3"))
+    assert land("tardis", file).exit_code == 1
+    (error,) = errors(lake)
+    assert error["error_type"] == "AMBIGUOUS_DATA_TYPE"
+    assert "trades or liquidations" in error["message"]
+    assert "--data-type" in error["message"]
+    refused = land("tardis", file, "--data-type", "liquidations")
+    assert refused.exit_code == 1
+    assert "Tardis's liquidations cannot be landed" in refused.output
+    assert land("tardis", file, "--data-type", "trades").exit_code == 0
+    assert len(rows(lake, "trades")) == 1
+    assert errors(lake) == []
+
+
+@ON_DISK
+@pytest.mark.parametrize(
+    ("name", "text", "arguments", "told"),
+    [
+        ("x_quotes_1.csv", TRADES, (), "name says quotes, but its columns"),
+        ("x_trades_1.csv", CHANGES, (), "are those of incremental_book_L2"),
+        ("file.csv", TRADES, ("--data-type", "quotes"), "--data-type says quotes, but its columns"),
+        ("x_trades_1.csv", HEAD + "strike\n", (), "are of no data type of Tardis"),
+        (
+            *("x_liquidations_1.csv", TRADES, ("--data-type", "trades")),
+            "its name says liquidations, and --data-type says trades",
+        ),
+    ],
+)
+def test_name_columns_and_option_have_to_agree(
+    lake: Lake, tmp_path: Path, name: str, text: str, arguments: tuple[str, ...], told: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    assert land("tardis", tmp_path / name, *arguments).exit_code == 1
+    (error,) = errors(lake)
+    assert error["error_type"] == "OTHER_DATA_TYPE"
+    assert told in error["message"]
+
+
+@ON_DISK
+def test_a_folder_of_one_data_type_says_what_its_files_are(lake: Lake, tmp_path: Path) -> None:
+    for kind in ("trades", "liquidations"):
+        (tmp_path / kind / "2020").mkdir(parents=True)
+        (tmp_path / kind / "2020" / "BTC.csv").write_text(TRADES + line("1", "buy", "1", "3"))
+    assert land("tardis", tmp_path).exit_code == 0
+    assert len(rows(lake, "trades")) == 1
+
+
+@ON_DISK
+def test_a_book_ticker_lands_and_an_options_chain_does_not(lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "binance_book_ticker_2020-09-01_X.csv").write_text(QUOTES + line(1, 12, 9, 1))
+    (tmp_path / "renamed.csv").write_text(QUOTES + line(1, 13, 9, 1))
+    options = QUOTES.replace(HEAD, HEAD + "type,strike_price,expiration,")
+    (tmp_path / "other.csv").write_text(options + line("call", 1, START, 1, 14, 9, 1))
+    result = land("tardis", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "1 rows of options_chain are not landed" in result.output
+    assert rows(lake, "tickers", "ask_price") == [(12.0,), (13.0,)]
+
+
+@ON_DISK
+def test_an_empty_file_of_a_day_without_data_is_fine(lake: Lake, tmp_path: Path) -> None:
+    file = tmp_path / "binance_trades_2020-09-01_BTCUSDT.csv.gz"
+    file.write_bytes(gzip.compress(b""))
+    result = land("tardis", file)
+    assert result.exit_code == 0, result.output
+    assert "no data for this day" in result.output
+    file.write_bytes(b"")  # no gzip file at all
+    assert land("tardis", file).exit_code == 1
+
+
+@ON_DISK
+def test_a_snapshot_replaces_the_book_of_a_venue_that_sends_nothing_else(
+    lake: Lake, file: Path
+) -> None:
+    file.write_text(
+        CHANGES
+        + "".join(
+            line("true", side, price + after, 1, after=after * 100)
+            for after in range(3)
+            for side, price in (("bid", 100), ("bid", 99), ("ask", 101), ("ask", 102))
+        )
+    )
+    assert land("tardis", file).exit_code == 0
+    columns = "bids[1].price, asks[1].price, len(bids), len(asks), is_reset"
+    assert rows(lake, "order_book", columns, "ts_event") == [
+        (100, 101, 2, 2, True),
+        (101, 102, 2, 2, False),
+        (102, 103, 2, 2, False),
+    ]
 
 
 KEY = "a-key-that-nobody-may-see"
