@@ -2,14 +2,9 @@
 
 import hashlib
 import re
-import shutil
-import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from loaders.binance.archive import CHANNELS, Series
 from loaders.source import Source, SourceObject
@@ -23,8 +18,6 @@ CHECKSUM: Final = ".CHECKSUM"
 _SHA256: Final = re.compile(rb"\s*([0-9A-Fa-f]{64})(?:\s|$)")
 _BOM: Final = b"\xef\xbb\xbf"
 _FIRST_LINES: Final = 10
-_IS_ENCRYPTED: Final = 1
-_ZIP_MAGIC: Final = b"PK\x03\x04"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +34,9 @@ class FileParser:
         """
         from loaders.binance.channels import to_channel
         from loaders.binance.rows import read
+        from loaders.zips import seekable
 
-        with source.open(found.path) as stream, _seekable(stream) as file:
+        with source.open(found.path) as stream, seekable(stream) as file:
             if not _check(source, found.path, file):
                 sink.note(f"it has no {CHECKSUM} beside it")
             for text, line, columns in _texts(file, self.series):
@@ -66,18 +60,6 @@ class FileParser:
                     symbol=self.series.symbol,
                     interval=self.series.interval,
                 )
-
-
-@contextmanager
-def _seekable(stream: BinaryIO) -> Iterator[BinaryIO]:
-    """Give an object on disk: a ZIP is read from its end."""
-    if stream.seekable():
-        yield stream
-        return
-    with tempfile.TemporaryFile() as file:
-        shutil.copyfileobj(stream, file, 1 << 20)
-        file.seek(0)
-        yield cast(BinaryIO, file)
 
 
 def _check(source: Source, path: str, file: BinaryIO) -> bool:
@@ -110,12 +92,13 @@ def _texts(file: BinaryIO, series: Series) -> "Iterator[tuple[bytes, int, list[C
     """Yield whole lines of data, the number of the first of them, and the columns they have."""
     from loaders.binance.layouts import columns_of, from_header, from_width, is_header
     from loaders.decode import chunks
+    from loaders.zips import member
 
     known = columns_of(series.market, series.data)
     columns: list[Column] | None = None
     line = 1
-    with _member(file) as member:
-        for chunk in chunks(cast(BinaryIO, member), codec=None, json_lines=False):
+    with member(file) as (_, csv):
+        for chunk in chunks(csv, codec=None, json_lines=False):
             text = chunk.text
             if columns is None:
                 text = text.removeprefix(_BOM)
@@ -129,51 +112,3 @@ def _texts(file: BinaryIO, series: Series) -> "Iterator[tuple[bytes, int, list[C
                     columns = from_width(widths, known)
             yield text, line, columns
             line += text.count(b"\n")
-
-
-@contextmanager
-def _member(file: BinaryIO) -> "Iterator[_Member]":
-    """Open the one CSV of a ZIP. Raises BrokenObjectError."""
-    from loaders.decode import BrokenObjectError
-
-    try:
-        archive = zipfile.ZipFile(file)
-    except zipfile.BadZipFile as error:
-        file.seek(0)
-        is_cut = file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
-        kind = "ZIP_TRUNCATED" if is_cut else "NOT_A_ZIP"
-        raise BrokenObjectError(kind, f"not a whole ZIP ({error})") from None
-    with archive:
-        members = [item for item in archive.infolist() if not item.is_dir()]
-        tables = [item for item in members if item.filename.lower().endswith(".csv")]
-        if len(tables) != 1:
-            names = ", ".join(item.filename for item in members[:5]) or "nothing"
-            raise BrokenObjectError(
-                "ZIP_MEMBERS", f"the ZIP should hold one CSV; it holds {len(tables)}: {names}"
-            )
-        if tables[0].flag_bits & _IS_ENCRYPTED:
-            raise BrokenObjectError("ZIP_CORRUPT", "the CSV in the ZIP is encrypted")
-        yield _Member(archive, tables[0])
-
-
-class _Member:
-    """The CSV in a ZIP, as a stream; what is wrong with it is a BrokenObjectError."""
-
-    def __init__(self, archive: zipfile.ZipFile, about: zipfile.ZipInfo) -> None:
-        self._archive, self._about = archive, about
-        self._stream: BinaryIO | None = None
-        self._decoded = 0
-
-    def read(self, size: int) -> bytes:
-        from loaders.decode import BrokenObjectError
-
-        try:
-            if self._stream is None:
-                self._stream = cast(BinaryIO, self._archive.open(self._about))
-            data = self._stream.read(size)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise BrokenObjectError(
-                "ZIP_CORRUPT", f"the CSV in the ZIP cannot be read ({error})", 0, self._decoded
-            ) from None
-        self._decoded += len(data)
-        return data
