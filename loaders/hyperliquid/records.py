@@ -172,12 +172,10 @@ def _read_event(event: Any) -> dict[str, Any]:
     for name, value in fill.items():
         if value is None:
             continue
-        if name not in _KNOWN:
-            row["extra"][name] = value
-        elif name == "liquidation":
-            row[name] = _read_liquidation(value, row["extra"])
-        else:
+        if name in REQUIRED:
             row[name] = _read_field(name, value)
+        else:
+            row |= _read_optional(name, value, row["extra"])
     if not row["coin"]:
         raise _FaultError("BAD_VALUE", "'coin' is no name")
     if row["side"] not in SIDES:
@@ -185,6 +183,24 @@ def _read_event(event: Any) -> dict[str, Any]:
     if not FIRST_TIME_MS <= row["time"] < END_TIME_MS:
         raise _FaultError("BAD_TIME", "'time' is not in milliseconds of this century")
     return row
+
+
+def _read_optional(name: str, value: Any, extra: dict[str, Any]) -> dict[str, Any]:
+    """Return the column of an optional field; `extra` gets what does not fit a column.
+
+    A fill is good without it, so a value of an unexpected type is kept as it was written.
+    """
+    if name == "liquidation" and type(value) is dict:
+        found = _read_liquidation(value, extra)
+        if found is not None:
+            return {name: found}
+    elif name in FILL_TYPES and name != "user":
+        try:
+            return {name: _read_field(name, value)}
+        except _FaultError:
+            pass
+    extra[name] = value
+    return {}
 
 
 def _read_field(name: str, value: Any) -> Any:
@@ -197,17 +213,17 @@ def _read_field(name: str, value: Any) -> Any:
         return value
     if expected == pa.bool_() and type(value) is bool:
         return value
-    raise _FaultError("WRONG_TYPE", f"{name!r} is no {expected}")
+    raise _FaultError("WRONG_TYPE", f"{name!r} is not of type {expected}")
 
 
 def _read_decimal(name: str, value: Any) -> str:
-    if name == "priorityGas" and type(value) in (int, NumberText):
-        value = str(value)  # readers of the archive disagree on whether this is a string
+    if name not in REQUIRED and type(value) in (int, NumberText):
+        value = str(value)  # documents of the venue and the archive disagree on what is a string
     if type(value) is not str:
-        raise _FaultError("WRONG_TYPE", f"{name!r} is no decimal in a string")
+        raise _FaultError("WRONG_TYPE", f"{name!r} is not a decimal in a string")
     shape = _DECIMAL.fullmatch(value)
     if shape is None:
-        raise _FaultError("BAD_DECIMAL", f"{name!r} is no plain decimal")
+        raise _FaultError("BAD_DECIMAL", f"{name!r} is not a plain decimal")
     whole, fraction = shape[1].lstrip("0"), (shape[2] or "").rstrip("0")
     if len(whole) > INTEGER_DIGITS or len(fraction) > FRACTION_DIGITS:
         raise _FaultError("BAD_DECIMAL", f"{name!r} does not fit decimal(38, 12)")
@@ -216,19 +232,24 @@ def _read_decimal(name: str, value: Any) -> str:
     return value
 
 
-def _read_liquidation(value: Any, extra: dict[str, Any]) -> dict[str, str]:
-    if type(value) is not dict:
-        raise _FaultError("WRONG_TYPE", "'liquidation' is no object")
-    for name in LIQUIDATION_FIELDS:
-        if value.get(name) is None:
-            raise _FaultError("MISSING_FIELD", f"'liquidation' has no {name!r}")
-        if type(value[name]) is not str:
-            raise _FaultError("WRONG_TYPE", f"'liquidation.{name}' is no string")
-    _read_decimal("liquidation.markPx", value["markPx"])
+def _read_liquidation(value: dict[str, Any], extra: dict[str, Any]) -> dict[str, str | None] | None:
+    """Return the fields of a liquidation, each of which may be missing; None if all are."""
+    found: dict[str, str | None] = dict.fromkeys(LIQUIDATION_FIELDS)
+    left = {}
     for name, item in value.items():
-        if name not in LIQUIDATION_FIELDS and item is not None:
-            extra[f"liquidation.{name}"] = item
-    return {name: value[name] for name in LIQUIDATION_FIELDS}
+        if name == "markPx" and item is not None:
+            try:
+                found[name] = _read_decimal(f"liquidation.{name}", item)
+            except _FaultError:
+                left[f"liquidation.{name}"] = item
+        elif name in found and type(item) is str:
+            found[name] = item
+        elif item is not None:
+            left[f"liquidation.{name}"] = item
+    if all(item is None for item in found.values()):
+        return None
+    extra |= left
+    return found
 
 
 def _nanoseconds(instant: str | None) -> int | None:

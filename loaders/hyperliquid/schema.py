@@ -43,7 +43,10 @@ DECIMALS: Final = (
     *("px", "sz", "startPosition", "closedPnl", "fee"),
     *("builderFee", "deployerFee", "priorityGas"),
 )
-"""Fields that must fit decimal(38, 12) to the last digit, as must `liquidation.markPx`."""
+"""Fields that must fit decimal(38, 12) to the last digit, as must `liquidation.markPx`.
+
+Those that are not required may be JSON numbers too.
+"""
 
 NOT_NEGATIVE: Final = ("px", "sz")
 

@@ -23,7 +23,8 @@ legs as (
         price,
         size,
         is_taker,
-        liquidated_user
+        -- Of some liquidations the venue does not say who was liquidated.
+        coalesce(liquidated_user, liquidation_method) is not null as is_of_liquidation
     from {{ lake_ref('fills') }}
     where tid <> 0  -- a dust conversion has no counterparty: it is a fill, but no trade
 
@@ -37,7 +38,7 @@ led as (
         row_number() over legs_of_trade as leg_number,
         count(*) over legs_of_trade as leg_count,
         first_value(if(not is_taker, user, null) ignore nulls) over legs_of_trade as maker_user,
-        bool_or(liquidated_user is not null) over legs_of_trade as is_liquidation
+        bool_or(is_of_liquidation) over legs_of_trade as is_liquidation
     from legs
     window legs_of_trade as (
         partition by exchange, symbol, date, ts_event, block_number, tid

@@ -95,6 +95,9 @@ def reference(lines: list[bytes]) -> list[dict[str, Any]]:
         number = content["block_number"]
         for user, item in content["events"]:
             known = {name: item.get(name) for name in FILL_TYPES if name != "user"}
+            if known["liquidation"] is not None:
+                fields = ("liquidatedUser", "markPx", "method")
+                known["liquidation"] = {name: known["liquidation"].get(name) for name in fields}
             unknown = {
                 name: value
                 for name, value in item.items()
@@ -209,8 +212,6 @@ def test_a_legacy_line_is_one_fill_without_a_block() -> None:
         (fill(crossed=1), "WRONG_TYPE", "crossed"),
         (fill(coin=5), "WRONG_TYPE", "coin"),
         (fill(coin=""), "BAD_VALUE", "coin"),
-        (fill(liquidation="x"), "WRONG_TYPE", "liquidation"),
-        (fill(liquidation={}), "MISSING_FIELD", "liquidatedUser"),
         (fill(px=""), "BAD_DECIMAL", "px"),
         (fill(px="1e5"), "BAD_DECIMAL", "px"),
         (fill(px="+1"), "BAD_DECIMAL", "px"),
@@ -227,7 +228,6 @@ def test_a_legacy_line_is_one_fill_without_a_block() -> None:
         (fill(px="\u0661"), "BAD_DECIMAL", "px"),
         (fill(fee="0.0000000000001"), "BAD_DECIMAL", "fee"),
         (fill(sz="1" * 27), "BAD_DECIMAL", "sz"),
-        (fill(builderFee="nan"), "BAD_DECIMAL", "builderFee"),
         (fill(side="C"), "BAD_VALUE", "side"),
         (fill(time=1782636233), "BAD_TIME", "time"),
         (fill(time=1782636233257000), "BAD_TIME", "time"),
@@ -312,6 +312,59 @@ def test_unknown_fields_of_block_and_liquidation_are_kept_too() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("liquidation", "expected", "is_fast"),
+    [
+        ({"markPx": "1.5", "method": "backstop"}, (None, "1.5", "backstop"), True),
+        ({"liquidatedUser": None, "markPx": "1.5", "method": "x"}, (None, "1.5", "x"), True),
+        ({"liquidatedUser": USER}, (USER, None, None), True),
+        ({"liquidatedUser": USER, "markPx": 1.25, "method": "x"}, (USER, "1.25", "x"), False),
+    ],
+)
+def test_every_field_of_a_liquidation_may_be_missing(
+    liquidation: dict[str, Any], expected: tuple[str | None, ...], is_fast: bool
+) -> None:
+    text = block(fill(), fill(liquidation=liquidation))
+    rows = exact(text)
+    assert (rows.rejects, rows.extra) == ([], {})
+    found = rows.table["liquidation"].to_pylist()[1]
+    assert tuple(found[name] for name in ("liquidatedUser", "markPx", "method")) == expected
+    table = fast(text)
+    assert (table is not None) == is_fast
+    assert table is None or table.equals(rows.table)
+
+
+@pytest.mark.parametrize(
+    ("changes", "extra"),
+    [
+        ({"cloid": 5}, {"cloid": 5}),
+        ({"twapId": "x"}, {"twapId": "x"}),
+        ({"twapId": 2**63}, {"twapId": 2**63}),
+        ({"builder": {"b": USER}}, {"builder": {"b": USER}}),
+        ({"builderFee": "nan"}, {"builderFee": "nan"}),
+        ({"liquidation": "x"}, {"liquidation": "x"}),
+        ({"liquidation": {}}, {"liquidation": {}}),
+        ({"liquidation": {"kind": 1}}, {"liquidation": {"kind": 1}}),
+        ({"liquidation": {"method": "x", "markPx": "y"}}, {"liquidation.markPx": "y"}),
+        ({"liquidation": {"method": "x", "liquidatedUser": 3}}, {"liquidation.liquidatedUser": 3}),
+    ],
+)
+def test_an_optional_field_of_another_type_is_kept_and_the_fill_lands(
+    changes: dict[str, Any], extra: dict[str, Any]
+) -> None:
+    text = block(fill(**changes))
+    assert fast(text) is None
+    rows = exact(text)
+    assert rows.rejects == []
+    assert rows.table["extra"].to_pylist() == [compact(extra)]
+    assert rows.extra == dict.fromkeys(extra, 1)
+
+
+def test_an_optional_decimal_may_be_a_number() -> None:
+    (row,) = plain(exact(block(fill(builderFee=0.25, deployerFee=3))).table)
+    assert (row["builderFee"], row["deployerFee"]) == ("0.25", "3")
+
+
 def test_priority_gas_is_kept_as_written_be_it_string_or_number() -> None:
     text = block(fill(priorityGas="0.10"), fill(priorityGas=3)).replace(b":3,", b":0.30,")
     text = block(fill(priorityGas="0.10")) + text.replace(b":3}", b":0.30}")
@@ -358,7 +411,8 @@ def events(draw: st.DrawFn) -> list[Any]:
         "deployerFee": DECIMAL,
         "priorityGas": DECIMAL,
         "liquidation": st.fixed_dictionaries(
-            {"liquidatedUser": TEXT, "markPx": DECIMAL, "method": TEXT}
+            {"method": TEXT},
+            optional={"liquidatedUser": st.none() | TEXT, "markPx": st.none() | DECIMAL},
         ),
         "unknown": st.integers() | TEXT | st.lists(st.booleans()),
     }
