@@ -22,6 +22,7 @@ from loaders.channels import CHANNELS, DECIMAL, LEVELS, TIME
 from loaders.levels import LEVEL_COLUMNS, Level, find_levels, flat_levels, nested_levels
 from loaders.mapping import ColumnMapping
 from loaders.values import Flags, Values
+from ticklake.lake.row_rules import Fault, find_faults
 
 if TYPE_CHECKING:
     from loaders.worker import Sink
@@ -113,11 +114,6 @@ REQUIRED: Final = {
 _ONE_SIDED: Final = frozenset(("bids", "asks", "bid_price", "ask_price"))
 """Of those, the columns that need no value in every row."""
 
-_NOT_NEGATIVE: Final = {
-    "trades": ("price", "size"),
-    "klines": ("open", "high", "low", "close", "volume"),
-}
-
 PARTITION: Final = {
     "exchange": ("exchange", "venue"),
     "symbol": ("symbol", "instrument", "ticker", "market", "pair"),
@@ -152,15 +148,6 @@ class MissingColumnError(Exception):
             f"{', '.join(names)}. Say which is which in the file of --config, for example {example}"
         )
         self.missing = missing
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why a row cannot be used."""
-
-    row: int
-    error_type: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,11 +191,6 @@ class Plan:
                 missing = found.array.is_null().to_numpy(zero_copy_only=False)
                 told = f"there is no {self.sources[item.name]!r} ({item.name})"
                 judged.append((missing, "MISSING_FIELD", told))
-            if item.name in _NOT_NEGATIVE.get(self.channel, ()):
-                is_negative = pc.less(found.array, pa.scalar(0, item.type)).fill_null(False)
-                told = f"{self.sources[item.name]!r} is negative"
-                flags = is_negative.to_numpy(zero_copy_only=False)
-                judged.append((flags, _KINDS[item.type][0], told))
         for name, source in self.partition.items():
             found = values.strings(table[source])
             columns[name] = found.array
@@ -220,7 +202,7 @@ class Plan:
         if self.extra:
             columns["extra"] = _as_json(table, self.extra)
         rows = pa.table(columns)
-        faults = _first_faults(judged)
+        faults = _first_faults(judged, find_faults(self.channel, rows))
         if faults:
             good = np.ones(table.num_rows, bool)
             good[[fault.row for fault in faults]] = False
@@ -384,12 +366,16 @@ def plain(name: str) -> str:
     return re.sub(r"[\W_]", "", name.lower())
 
 
-def _first_faults(judged: Sequence[tuple[Flags, str, str]]) -> list[Fault]:
-    """Return one fault for each bad row, of the first column that has one."""
+def _first_faults(
+    judged: Sequence[tuple[Flags, str, str]], by_rule: Sequence[Fault]
+) -> list[Fault]:
+    """Return one fault for each bad row: of the first column that has one, else of a rule."""
     faults: dict[int, Fault] = {}
     for bad, error_type, message in judged:
         for row in np.flatnonzero(bad).tolist():
             faults.setdefault(row, Fault(row, error_type, message))
+    for fault in by_rule:
+        faults.setdefault(fault.row, fault)
     return [faults[row] for row in sorted(faults)]
 
 

@@ -5,9 +5,11 @@ import traceback
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 
 from loaders.channels import CHANNELS
@@ -17,6 +19,7 @@ from loaders.landing import Job, Outcome, opened
 from loaders.source import Source
 from ticklake.lake import raw
 from ticklake.lake.errors import LakeError
+from ticklake.lake.row_rules import find_faults
 from ticklake.lake.segments import SegmentWriter
 from ticklake.lake.storage import Storage, open_storage
 
@@ -47,13 +50,28 @@ class Sink:
     ) -> None:
         """Add rows in arrival order; columns that the channel has and the table lacks are null.
 
-        `symbol` and `interval` are for channels that are partitioned by them.
+        `symbol` and `interval` are for channels that are partitioned by them. Rows that break a
+        rule of their channel are set aside.
         """
         if symbol is not None and self.symbols is not None and symbol not in self.symbols:
             return
         values = {"exchange": exchange, "symbol": symbol, "interval": interval}
         wanted = CHANNELS[channel].partition_by[:-1]
+        table = self._usable(channel, table, {name: values[name] for name in wanted})
         self._writer.append(CHANNELS[channel], tuple(str(values[name]) for name in wanted), table)
+
+    def _usable(self, channel: str, table: pa.Table, where: Mapping[str, Any]) -> pa.Table:
+        """Return the rows that keep the rules of their channel; set the others aside."""
+        faults = find_faults(channel, table)
+        if not faults:
+            return table
+        is_good = np.ones(table.num_rows, np.bool_)
+        for fault in faults:
+            is_good[fault.row] = False
+            (row,) = table.slice(fault.row, 1).to_pylist()
+            about = {"channel": channel, **where}
+            self.reject(fault.error_type, fault.message, content=_as_json(row), **about)
+        return table.filter(pa.array(is_good))
 
     def reject(
         self,
@@ -183,6 +201,21 @@ def _about_rows(job: Job, source: Source, sink: Sink) -> dict[str, Any]:
         "message": f"{sink.rejected.total()} lines or rows could not be read; see {REJECTED}",
         "rejected": dict(sorted(sink.rejected.items())),
     }
+
+
+def _as_json(value: Any) -> Any:
+    """Return a value of a row as JSON has it: what JSON does not have becomes text."""
+    match value:
+        case dict():
+            return {name: _as_json(item) for name, item in value.items()}
+        case list():
+            return [_as_json(item) for item in value]
+        case None | bool() | int() | str():
+            return value
+        case float() if isfinite(value):
+            return value
+        case _:
+            return str(value)
 
 
 # One of each for the life of a worker process.

@@ -107,11 +107,12 @@ class ContextsParser:
         """Read a day. Raises BrokenObjectError."""
         import pyarrow as pa
 
-        from loaders.columns import Fault, MissingColumnError, deliver, make_plan
+        from loaders.columns import MissingColumnError, deliver, make_plan
         from loaders.csv_files import described, reject_line
         from loaders.csv_lines import CsvObject
         from loaders.decode import BrokenObjectError
         from loaders.mapping import ColumnMapping
+        from ticklake.lake.row_rules import Fault
 
         given = {"exchange": EXCHANGE}
         funding = ["time", "coin", "funding"]

@@ -28,6 +28,8 @@ class Problem:
 
     error_type: str
     message: str
+    row: int | None = None
+    """The first row that cannot be used, from 0, if the segment can be read and a row is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def set_aside(storage: Storage, problems: Mapping[str, Problem]) -> None:
             "partition": path.rpartition("/")[0],
             "size": before.size,
             "sha256": digest.hexdigest(),
-        }
+        } | ({} if problem.row is None else {"row": problem.row})
         storage.write(f"{folder}/{ERROR}", json.dumps(about, indent=2).encode() + b"\n")
         after = storage.find(path)
         if after is not None and (after.size, after.tag) == (before.size, before.tag):

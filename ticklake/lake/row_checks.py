@@ -1,0 +1,59 @@
+"""Whether the rows of a raw segment keep the rules of their channel."""
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from ticklake.lake import row_rules
+from ticklake.lake.inputs import read_columns
+from ticklake.lake.paths import partition_key
+from ticklake.lake.quarantine import Problem
+from ticklake.lake.row_rules import columns_of, find_faults
+from ticklake.lake.specs import InputSpec
+from ticklake.lake.storage import Storage
+
+BATCH_ROWS: Final = 122_880
+RULES: Final = hashlib.sha256(Path(row_rules.__file__).read_bytes()).hexdigest()[:16]
+"""Changes when the rules do, so that a verdict by other rules is not taken for one by these."""
+
+
+def check_rows(storage: Storage, path: str, item: InputSpec, channel: str) -> Problem | None:
+    """Return what is wrong with the first bad row of a segment, None for a segment without any.
+
+    Rows are read in their declared types, as models read them. A segment that cannot be read has no
+    problem here: the query of a model will fail, and then its pages are looked at.
+    """
+    folder = path.removeprefix(f"{item.location}/").rpartition("/")[0]
+    key = partition_key(item.partition_by, folder) or ()
+    partition = dict(zip(item.partition_by, key, strict=False))
+    listed = ", ".join(f'"{name}"' for name in columns_of(channel) if name in item.columns)
+    first: tuple[int, row_rules.Fault] | None = None
+    rows = bad = 0
+    with storage.staging() as staging, duckdb.connect(config={"threads": 1}) as connection:
+        file = storage.local_file(path, staging)
+        connection.execute("set timezone = 'UTC'")
+        try:
+            reader = connection.execute(
+                f"select {listed} from {read_columns(item, '$file')}", {"file": str(file)}
+            ).to_arrow_reader(BATCH_ROWS)
+            for batch in reader:
+                faults = find_faults(channel, pa.Table.from_batches([batch]), partition)
+                if faults and first is None:
+                    first = rows + faults[0].row, faults[0]
+                bad += len(faults)
+                rows += batch.num_rows
+        except (duckdb.OutOfMemoryException, duckdb.InterruptException):
+            raise
+        except (duckdb.Error, pa.ArrowException):
+            return None
+    if first is None:
+        return None
+    row, fault = first
+    return Problem(
+        fault.error_type,
+        f"{bad} of {rows} rows cannot be used. The first is row {row} (from 0): {fault.message}",
+        row,
+    )
