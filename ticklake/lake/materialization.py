@@ -131,7 +131,7 @@ def _files_to_check(
         storage, left_out = session.storage, session.screening.problems
         return input_files(session.memory, specs, units, storage.url, session.scratch, left_out)
 
-    session.screening.footers(specs, units)
+    session.screening.look(specs, units)
     if units and all(item.is_raw for item in specs):
         with duckdb.connect() as connection:
             prepare(connection, session.storage)
@@ -331,7 +331,7 @@ class _Planner:
         """Set aside what the units to build cannot be built from, and plan without it."""
         while True:
             dirty = [unit for unit, _ in plan.dirty]
-            problems = self._session.screening.footers(self.model.inputs, dirty)
+            problems = self._session.screening.look(self.model.inputs, dirty)
             if not problems:
                 return plan
             self._set_aside(problems)

@@ -130,6 +130,17 @@ def read_ledgers(storage: Storage) -> dict[tuple[str, str], LedgerEntry]:
         return {key: entry for key, entry in zip(keys, entries, strict=True) if entry}
 
 
+def ledger_names(storage: Storage) -> dict[str, list[str]]:
+    """Return the sources that have an entry of a name, for each name. Reads no entry."""
+    found: dict[str, list[str]] = {}
+    for entry in storage.entries(LEDGER):
+        if entry.path.endswith(".json"):
+            path = entry.path.removeprefix(f"{LEDGER}/").removesuffix(".json")
+            source, _, name = path.partition("/")
+            found.setdefault(name, []).append(source)
+    return found
+
+
 def write_ledger(storage: Storage, source: str, name: str, entry: LedgerEntry) -> None:
     """Record a landing. Comes last: before it, nothing counts as landed."""
     storage.write(_ledger_path(source, name), _json(dataclasses.asdict(entry)))

@@ -112,11 +112,7 @@ def accepts(declared: pa.DataType, found: pa.DataType) -> bool:
             and accepts(declared.item_type, found.item_type)
         )
     if pa.types.is_struct(declared):
-        return pa.types.is_struct(found) and all(
-            accepts(field.type, found.field(field.name).type)
-            for field in declared
-            if found.get_field_index(field.name) >= 0
-        )
+        return pa.types.is_struct(found) and _accepts_fields(declared, found)
     if pa.types.is_timestamp(declared):
         return bool(pa.types.is_timestamp(found))
     if pa.types.is_time(declared):
@@ -128,6 +124,18 @@ def accepts(declared: pa.DataType, found: pa.DataType) -> bool:
     if pa.types.is_floating(declared) and pa.types.is_floating(found):
         return bool(found.bit_width <= declared.bit_width)
     return False
+
+
+def _accepts_fields(declared: pa.StructType, found: pa.StructType) -> bool:
+    """Compare the fields of two structs by name, as DuckDB does: in any order, in any case.
+
+    One that is not nullable must be there, and so must one at least.
+    """
+    by_name = {field.name.lower(): field.type for field in found}
+    pairs = [(field, by_name.get(field.name.lower())) for field in declared]
+    return any(kind is not None for _, kind in pairs) and all(
+        field.nullable if kind is None else accepts(field.type, kind) for field, kind in pairs
+    )
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
