@@ -1,6 +1,6 @@
 {#
-    Fills = 2 * trades with both legs + trades with one leg + dust conversions, and there are as many
-    trades as (instant, block, tid) among the fills, for each exchange, symbol and day.
+    Fills = legs of trades + dust conversions, and there are as many trades as (instant, block, tid)
+    among the fills, for each exchange, symbol and day.
 #}
 {{ config(meta={'by_unit': true}) }}
 
@@ -42,7 +42,7 @@ trades as (
         date,
         symbol,
         count(*) as trade_count,
-        sum(if(leg_count = 2, 2, 1)) as leg_count
+        sum(leg_count) as leg_count
     from {{ lake_ref('fill_trades') }}
     group by exchange, date, symbol
 

@@ -1,8 +1,10 @@
 {#
-    A venue tells of its trades one by one or aggregated. Where both were landed for the same time, each
-    of these trades is in all volumes twice: delete one of the two (`ticklake delete --help`).
+    A venue publishes its trades one by one, or aggregated. If both were landed for the same time, all
+    volumes count each of these trades twice: delete one of the two (`ticklake delete --help`).
+
+    A warning (2026-12-01): it is about what was landed for a symbol, and must not stop the others.
 #}
-{{ config(meta={'by_unit': true}) }}
+{{ config(severity='warn', meta={'by_unit': true}) }}
 
 with
 
