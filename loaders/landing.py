@@ -220,7 +220,10 @@ def _plan(
         landed = (entry.size, entry.tag, entry.symbols, entry.reader)
         same = landed == (found.size, found.tag, symbols, repr(item.parser))
         if same and is_whole and found.tag and not request.force:
-            return Outcome(item.path, "skipped", found.size, entry.rows, entry.rejected)
+            why = "already landed: the same size, tag, symbols and options"
+            return Outcome(
+                item.path, "skipped", found.size, entry.rows, entry.rejected, message=why
+            )
     return Job(request.root, request.loader, item, found, symbols, request.hint)
 
 

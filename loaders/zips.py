@@ -34,6 +34,8 @@ def member(
 ) -> "Iterator[tuple[str, BinaryIO]]":
     """Open the one CSV of a ZIP, or the one file that `glob` names, and give its name with it.
 
+    Copies of a file count as one.
+
     `hint` says how to name one of several. Raises BrokenObjectError.
     """
     try:
@@ -46,6 +48,8 @@ def member(
     with archive:
         members = [item for item in archive.infolist() if not item.is_dir()]
         chosen = [item for item in members if _is_wanted(item.filename, glob)]
+        if len({(item.CRC, item.file_size) for item in chosen}) == 1:
+            chosen = chosen[:1]  # some archives hold the same file twice, below another path
         if len(chosen) != 1:
             what = "CSV" if glob is None else f"file that matches {glob!r}"
             names = ", ".join(item.filename for item in (chosen or members)[:_SHOWN]) or "nothing"

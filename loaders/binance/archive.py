@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import product
 from typing import Final
 
 ARCHIVE: Final = "https://data.binance.vision"
@@ -31,6 +32,7 @@ INTERVALS: Final = (
     *("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h"),
     *("1d", "3d", "1w", "1mo"),
 )
+LONG_INTERVALS: Final = ("3d", "1w", "1mo")
 
 _NAME: Final = re.compile(
     rf"({'|'.join(EXCHANGES)})-(\w+)-({'|'.join(CHANNELS)})"
@@ -49,11 +51,19 @@ class Series:
     """Of klines and mark price klines."""
 
     def path(self, period: str) -> str:
-        """Return where the file of a period lies below the root of the source."""
+        """Return the path of the file of a period, below the root of the source."""
         cadence = "monthly" if is_month(period) else "daily"
         inner = f"{self.interval}/" if self.interval else ""
         folder = f"data/{FOLDERS[self.market]}/{cadence}/{self.data}/{self.symbol}/{inner}"
         return f"{folder}{self.symbol}-{self.interval or self.data}-{period}.zip"
+
+    def odd_paths(self, period: str) -> list[str]:
+        """Return other paths that the archive has for some files: numbers without a zero."""
+        parts = [{part, part.removeprefix("0")} for part in period.split("-")]
+        names = {"-".join(numbers) for numbers in product(*parts)} - {period}
+        return [
+            self.path(period).replace(f"-{period}.zip", f"-{name}.zip") for name in sorted(names)
+        ]
 
     def name(self, period: str) -> str:
         """Return the name of a period's segments: unique, and by time within a partition."""
@@ -64,6 +74,11 @@ class Series:
     def exchange(self) -> str:
         """The exchange that its rows belong to."""
         return EXCHANGES[self.market]
+
+    @property
+    def has_rows_every_day(self) -> bool:
+        """Whether a day without rows is a hole: longer candles begin on some days only."""
+        return self.interval not in LONG_INTERVALS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
 """Choosing among the files of the archive, so that no row is landed twice."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Final
+from typing import BinaryIO, Final, Literal
 
 from loaders.binance.archive import (
     CHANNELS,
@@ -16,9 +18,9 @@ from loaders.binance.archive import (
 )
 from loaders.binance.files import FileParser
 from loaders.landing import Item, Request, opened
-from loaders.source import Source
+from loaders.source import Source, SourceObject
 from ticklake.lake.errors import LakeError
-from ticklake.lake.raw import LEDGER
+from ticklake.lake.raw import LEDGER, read_ledger
 from ticklake.lake.storage import Storage, open_storage
 
 LOADER: Final = "binance"
@@ -27,12 +29,64 @@ AT_ONCE: Final = 12
 """Months that are looked up at once to find the latest one."""
 
 
+Cadence = Literal["daily", "monthly"] | None
+"""Which files to take; None for whichever are complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The days of a month that are wanted of a series, and the files chosen for them."""
+
+    series: Series
+    span: Span
+    periods: tuple[str, ...]
+
+    @property
+    def is_by_month(self) -> bool:
+        """Whether the monthly file was chosen."""
+        return self.periods == (self.span.month,)
+
+
 @dataclass(slots=True)
 class Plan:
     """What to land, and what is to be said of it."""
 
-    request: Request
+    root: str
+    source: Source
+    location: str
+    wanted: list[Wanted]
+    landed: dict[Series, set[str]]
+    """The periods of each series that the ledger knew beforehand."""
+    cadence: Cadence = None
+    workers: int = 1
+    force: bool = False
     notes: list[str] = field(default_factory=list)
+
+    def request(self, chosen: Iterable[tuple[Series, str]]) -> Request:
+        """Return the request for some files."""
+        chosen = list(chosen)
+        paths = find(self.source, chosen)
+        items = [
+            Item(
+                self.location,
+                paths.get((one, period), one.path(period)),
+                one.name(period),
+                FileParser(one),
+            )
+            for one, period in chosen
+        ]
+        return Request(self.root, LOADER, items, None, self.workers, self.force, self._again())
+
+    def _again(self) -> str:
+        """Return the command that lands the same again."""
+        days = sorted(day for item in self.wanted for day in item.span.days)
+        series = list(dict.fromkeys(item.series for item in self.wanted))
+        symbols = ",".join(one.symbol for one in series)
+        return (
+            f"ticklake land binance --market {series[0].market} {_options(series[0])} "
+            f"--symbols {symbols} --start {_digits(days[0])} --end {_digits(days[-1])} "
+            f"--source {self.source.location}{f' --{self.cadence}' if self.cadence else ''}"
+        )
 
 
 def plan(
@@ -42,75 +96,118 @@ def plan(
     days: tuple[date, date] | None,
     workers: int = 1,
     force: bool = False,
+    cadence: Cadence = None,
 ) -> Plan:
-    """Return the request for some days, both included, or without any for the latest month.
+    """Return what to land for some days, both included, or without any for the latest month.
 
-    Raises LakeError where rows would be landed twice.
+    Raises LakeError if rows would be landed twice.
     """
-    source = opened(location)
-    landed = _landed(open_storage(root))
+    source = _Remembering(opened(location))
+    storage = open_storage(root)
+    landed = periods_landed(storage)
     if days is None:
-        wanted = {item: [_latest(item, source)] for item in series}
+        spans_of = {item: [_latest(item, source)] for item in series}
     else:
-        wanted = dict.fromkeys(series, spans(*days))
-    chosen, notes = choose(wanted, source, landed)
-    _refuse_doubles(chosen, landed)
-    items = [
-        Item(location, one.path(period), one.name(period), FileParser(one))
-        for one, period in chosen
-    ]
-    again = _hint(series, wanted, source)
-    return Plan(Request(root, LOADER, items, None, workers, force, again), notes)
+        spans_of = dict.fromkeys(series, spans(*days))
+    wanted, notes = choose(spans_of, source, landed, cadence)
+    if cadence == "daily":
+        _refuse_days_of_months(storage, wanted, landed)
+    for item in wanted:
+        for period in item.periods:
+            clash = double_of(item.series, period, landed)
+            if clash:
+                raise LakeError(clash)
+    return Plan(root, source, location, wanted, landed, cadence, workers, force, notes)
 
 
 def choose(
-    wanted: dict[Series, list[Span]], source: Source, landed: dict[Series, set[str]]
-) -> tuple[list[tuple[Series, str]], list[str]]:
+    spans_of: Mapping[Series, Sequence[Span]],
+    source: Source,
+    landed: Mapping[Series, set[str]],
+    cadence: Cadence = None,
+) -> tuple[list[Wanted], list[str]]:
     """Return the files for each span, and notes for people.
 
-    A month of which anything is landed stays as it is, by day or as a whole. Else a whole month
-    comes from its monthly file where there is one; so do some days of which one has no file.
+    A month that is landed as a whole stays so. Otherwise a whole month of which nothing is landed
+    comes from its monthly file if there is one; so do any days of which one has no daily file.
     """
     open_spans = []
-    files: dict[tuple[Series, Span], Sequence[str]] = {}
-    for one, parts in wanted.items():
+    files: dict[tuple[Series, Span], tuple[str, ...]] = {}
+    for one, parts in spans_of.items():
         for span in parts:
             periods = landed.get(one, set())
-            if span.month in periods:
-                files[one, span] = [span.month]
-            elif any(day in periods for day in days_of(span.month)):
+            if cadence == "daily":
                 files[one, span] = span.days
+            elif cadence == "monthly" or span.month in periods:
+                files[one, span] = (span.month,)
             else:
                 open_spans.append((one, span))
-    monthly = source.survey({one.path(span.month) for one, span in open_spans})
+    monthly = find(source, [(one, span.month) for one, span in open_spans])
     by_day = []
     for one, span in open_spans:
-        if span.is_whole and one.path(span.month) in monthly:
-            files[one, span] = [span.month]
+        is_begun = any(day in landed.get(one, set()) for day in days_of(span.month))
+        if span.is_whole and (one, span.month) in monthly and not is_begun:
+            files[one, span] = (span.month,)
         else:
             by_day.append((one, span))
-    daily = source.survey({one.path(day) for one, span in by_day for day in span.days})
+    daily = find(source, [(one, day) for one, span in by_day for day in span.days])
     notes = []
     for one, span in by_day:
-        there = sum(one.path(day) in daily for day in span.days)
-        has_month = one.path(span.month) in monthly
-        needs_month = has_month and there < len(span.days)
-        if needs_month or (span.is_whole and not there):
-            files[one, span] = [span.month]
-        else:
-            files[one, span] = span.days
+        lacking = [
+            day
+            for day in span.days
+            if (one, day) not in daily and day not in landed.get(one, set())
+        ]
+        needs_month = (one, span.month) in monthly and bool(lacking)
+        is_nowhere = span.is_whole and len(lacking) == len(span.days)
+        files[one, span] = (span.month,) if needs_month or is_nowhere else span.days
         if needs_month:
             notes.append(
-                f"{one.symbol}: not all days asked for in {span.month} have a daily file, "
-                "so the whole month lands."
+                f"{one.symbol}: {listed(lacking)} of {span.month} have no daily file, so the "
+                "whole month lands from its monthly file."
             )
-    chosen = [
-        (one, period)
-        for one, parts in wanted.items()
-        for span in parts
-        for period in files[one, span]
+    wanted = [
+        Wanted(one, span, files[one, span]) for one, parts in spans_of.items() for span in parts
     ]
-    return chosen, notes
+    return wanted, notes
+
+
+class _Remembering:
+    """A source that is asked only once whether an object exists."""
+
+    def __init__(self, source: Source) -> None:
+        self.location = source.location
+        self._source = source
+        self._known: dict[str, SourceObject | None] = {}
+
+    def survey(self, paths: Iterable[str]) -> dict[str, SourceObject]:
+        wanted = set(paths)
+        new = wanted - self._known.keys()
+        self._known |= dict.fromkeys(new)
+        if new:
+            self._known |= self._source.survey(new)
+        found = ((path, self._known[path]) for path in wanted)
+        return {path: item for path, item in found if item is not None}
+
+    def open(self, path: str) -> BinaryIO:
+        return self._source.open(path)
+
+    def listing(self, folder: str) -> list[str]:
+        return self._source.listing(folder)
+
+
+def find(source: Source, wanted: Iterable[tuple[Series, str]]) -> dict[tuple[Series, str], str]:
+    """Return the paths of those files that exist."""
+    pairs = list(wanted)
+    there = source.survey({one.path(period) for one, period in pairs})
+    missing = [(one, period) for one, period in pairs if one.path(period) not in there]
+    odd = {pair: pair[0].odd_paths(pair[1]) for pair in missing}
+    found = source.survey({path for paths in odd.values() for path in paths})
+    others = {
+        pair: next((path for path in paths if path in found), None) for pair, paths in odd.items()
+    }
+    paths = {pair: others.get(pair, pair[0].path(pair[1])) for pair in pairs}
+    return {pair: path for pair, path in paths.items() if path is not None}
 
 
 def _latest(one: Series, source: Source) -> Span:
@@ -118,14 +215,14 @@ def _latest(one: Series, source: Source) -> Span:
     months = months_back(today(), LOOK_BACK_YEARS * 12)
     for begin in range(0, len(months), AT_ONCE):
         some = months[begin : begin + AT_ONCE]
-        found = source.survey([one.path(month) for month in some])
-        month = next((month for month in some if one.path(month) in found), None)
+        found = find(source, [(one, month) for month in some])
+        month = next((month for month in some if (one, month) in found), None)
         if month is not None:
             return Span(month, tuple(days_of(month)))
     return Span(months[1], tuple(days_of(months[1])))
 
 
-def _landed(storage: Storage) -> dict[Series, set[str]]:
+def periods_landed(storage: Storage) -> dict[Series, set[str]]:
     """Return the periods of each series that the ledger knows."""
     landed: dict[Series, set[str]] = {}
     for entry in storage.entries(f"{LEDGER}/{LOADER}"):
@@ -136,26 +233,77 @@ def _landed(storage: Storage) -> dict[Series, set[str]]:
     return landed
 
 
-def _refuse_doubles(chosen: Iterable[tuple[Series, str]], landed: dict[Series, set[str]]) -> None:
-    """Raise LakeError where another series has rows of the same events in the same partitions."""
-    for one, period in chosen:
-        for other, periods in _rivals(one, landed):
-            days = set(days_of(period))
-            both = sorted(item for item in periods if not days.isdisjoint(days_of(item)))
-            if not both:
-                continue
-            known = both[0] if len(both) == 1 else f"{both[0]} to {both[-1]}"
-            first, last = days_of(both[0])[0], days_of(both[-1])[-1]
+def days_held(storage: Storage, one: Series, period: str) -> set[str]:
+    """Return the days that have rows of a landed file."""
+    entry = read_ledger(storage, LOADER, one.name(period))
+    days: set[str] = set()
+    for segment in entry.segments if entry else ():
+        if not segment.sha256:
+            continue  # it was coming when a landing ended early
+        folder = segment.path.split("/")[-2]
+        name, _, value = folder.partition("=")
+        if name == "date":
+            days.add(value)
+        else:
+            days |= _days_in(storage, segment.path)
+    return days
+
+
+def _days_in(storage: Storage, path: str) -> set[str]:
+    """Return the days of the candles in a segment."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with tempfile.TemporaryFile() as file:
+        with storage.open(path) as stream:
+            shutil.copyfileobj(stream, file, 1 << 20)
+        file.seek(0)
+        times = pq.read_table(file, columns=["open_time"])["open_time"]
+    return {str(day) for day in pc.unique(times.cast("date32")).to_pylist()}
+
+
+def _refuse_days_of_months(
+    storage: Storage, wanted: Sequence[Wanted], landed: Mapping[Series, set[str]]
+) -> None:
+    """Raise LakeError if days that are wanted by themselves are landed in a whole month."""
+    for item in wanted:
+        one, month = item.series, item.span.month
+        if month not in landed.get(one, set()):
+            continue
+        twice = sorted(days_held(storage, one, month) & set(item.span.days))
+        if twice:
             raise LakeError(
-                f"{_called(one)} of {one.symbol} for {period} would repeat what is landed: the "
-                f"lake has {_called(other)} of {one.exchange} {one.symbol} for {known}. "
-                f"Go on with {_options(other)}, or first `ticklake delete "
-                f"--table raw.{CHANNELS[other.data]} --exchange {one.exchange} "
-                f"--symbol {one.symbol} --from {_digits(first)} --to {_digits(last)}`."
+                f"{_called(one)} of {one.symbol} for {listed(twice)} are landed from the monthly "
+                f"file of {month}: daily files would repeat them. Go on without --daily, or first "
+                f"{_delete_command(one, days_of(month)[0], days_of(month)[-1])}."
             )
 
 
-def _rivals(one: Series, landed: dict[Series, set[str]]) -> Iterator[tuple[Series, set[str]]]:
+def double_of(one: Series, period: str, landed: Mapping[Series, set[str]]) -> str | None:
+    """Return what to say if another series has rows of the same events in the same partitions."""
+    for other, periods in _rivals(one, landed):
+        days = set(days_of(period))
+        both = sorted(item for item in periods if not days.isdisjoint(days_of(item)))
+        if not both:
+            continue
+        known = both[0] if len(both) == 1 else f"{both[0]} to {both[-1]}"
+        return (
+            f"{_called(one)} of {one.symbol} for {period} would repeat what is landed: the "
+            f"lake has {_called(other)} of {one.exchange} {one.symbol} for {known}. "
+            f"Go on with {_options(other)}, or first "
+            f"{_delete_command(other, days_of(both[0])[0], days_of(both[-1])[-1])}."
+        )
+    return None
+
+
+def _delete_command(one: Series, first: str, last: str) -> str:
+    return (
+        f"`ticklake delete --table raw.{CHANNELS[one.data]} --exchange {one.exchange} "
+        f"--symbol {one.symbol} --from {_digits(first)} --to {_digits(last)}`"
+    )
+
+
+def _rivals(one: Series, landed: Mapping[Series, set[str]]) -> Iterator[tuple[Series, set[str]]]:
     """Yield the landed series whose rows lie in the same partitions as those of another."""
     for other, periods in landed.items():
         if (
@@ -180,15 +328,11 @@ def _digits(day: str) -> str:
     return day.replace("-", "")
 
 
-def _hint(series: Sequence[Series], wanted: dict[Series, list[Span]], source: Source) -> str:
-    """Return the command that lands the same again."""
-    days = sorted(day for parts in wanted.values() for span in parts for day in span.days)
-    symbols = ",".join(one.symbol for one in series)
-    return (
-        f"ticklake land binance --market {series[0].market} {_options(series[0])} "
-        f"--symbols {symbols} --start {_digits(days[0])} --end {_digits(days[-1])} "
-        f"--source {source.location}"
-    )
+def listed(days: Sequence[str]) -> str:
+    """Return some days in few words."""
+    if len(days) <= 3:
+        return ", ".join(days)
+    return f"{len(days)} days from {days[0]} to {days[-1]}"
 
 
 def today() -> date:

@@ -8,7 +8,7 @@ import json
 import re
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
@@ -46,6 +46,11 @@ def trades(period: str, count: int = 3, unit: int = 1) -> str:
         f"{(begin + number) * unit},{'true' if number % 2 else 'false'}\n"
         for number in range(1, count + 1)
     )
+
+
+def one_a_day(month: str, *, without: Sequence[str] = ()) -> str:
+    """Return a trade of each day of a month."""
+    return "".join(trades(day, 1) for day in days_of(month) if day not in without)
 
 
 class Mirror:
@@ -321,8 +326,10 @@ def test_a_file_without_a_checksum_lands_and_says_so(
 
 
 def test_months_come_whole_and_days_one_by_one(lake: Lake, land: Land, mirror: Mirror) -> None:
-    for period in ("2025-07", "2025-08", "2025-08-01", "2025-08-02"):
-        mirror.put(TRADES, period, trades(period))
+    for month in ("2025-07", "2025-08"):
+        mirror.put(TRADES, month, one_a_day(month))
+    for day in ("2025-08-01", "2025-08-02"):
+        mirror.put(TRADES, day, trades(day))
     result = land(TRADES, days=("20250701", "20250803"))
     assert result.exit_code == 0, result.output
     assert landed(lake) == [TRADES.name("2025-07"), TRADES.name("2025-08")]
@@ -362,6 +369,176 @@ def test_missing_days_are_listed_and_nothing_at_all_is_a_failure(
     assert "Nothing that was asked for exists" in none.output
 
 
+def days_landed(lake: Lake) -> list[str]:
+    """Return the day of each trade."""
+    return [day for (day,) in rows(lake, "trades", "date::varchar")]
+
+
+AUGUST = ("20250801", "20250831")
+
+
+def test_days_that_the_monthly_file_lacks_come_from_daily_files(
+    lake: Lake, land: Land, mirror: Mirror
+) -> None:
+    lacking = ["2025-08-05", "2025-08-09"]
+    mirror.put(TRADES, "2025-08", one_a_day("2025-08", without=lacking))
+    mirror.put(TRADES, "2025-08-04", trades("2025-08-04", 1))
+    mirror.put(TRADES, "2025-08-05", trades("2025-08-05", 1))
+    result = land(TRADES, days=AUGUST)
+    assert result.exit_code == 0, result.output
+    assert "no rows of 2025-08-05, 2025-08-09" in result.output
+    assert "2 landed, 0 skipped, 0 quarantined, 1 missing" in result.output
+    assert f"  {TRADES.path('2025-08-09')}" in result.output
+    august = list(days_of("2025-08"))
+    assert days_landed(lake) == [day for day in august if day != "2025-08-09"]
+    mirror.put(TRADES, "2025-08-09", trades("2025-08-09", 1))
+    again = land(TRADES, days=("20250809", "20250809"))
+    assert "1 landed, 1 skipped, 0 quarantined, 0 missing" in again.output
+    assert "already landed" in again.output
+    assert days_landed(lake) == august
+    # The archive mends the month: it replaces the daily files, and each day is there once.
+    mirror.put(TRADES, "2025-08", one_a_day("2025-08"))
+    mended = land(TRADES, days=AUGUST)
+    assert "replaces the daily files of 2025-08-05, 2025-08-09" in mended.output
+    assert days_landed(lake) == august
+    assert landed(lake) == [TRADES.name("2025-08")]
+
+
+def test_days_that_a_month_of_klines_lacks_are_found_too(
+    lake: Lake, land: Land, mirror: Mirror
+) -> None:
+    hourly = Series("um", "klines", "BTCUSDT", "1h")
+
+    def candle(day: str) -> str:
+        begin = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * 1000
+        return KLINE.replace(str(MS), str(begin)).replace(str(MS + 59_999), str(begin + 1))
+
+    text = "".join(candle(day) for day in days_of("2025-08") if day != "2025-08-20")
+    mirror.put(hourly, "2025-08", text)
+    mirror.put(hourly, "2025-08-20", candle("2025-08-20"))
+    assert land(hourly, days=AUGUST).exit_code == 0
+    assert rows(lake, "klines", "count(*), count(distinct open_time)") == [(31, 31)]
+    weekly = Series("um", "klines", "BTCUSDT", "1w")
+    mirror.put(weekly, "2025-08", candle("2025-08-04"))
+    assert "0 missing" in land(weekly, days=AUGUST).output
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_daily_files_stand_in_for_a_monthly_file_that_cannot_be_used(
+    lake: Lake, land: Land, mirror: Mirror, is_whole: bool
+) -> None:
+    mirror.put(TRADES, "2025-08", one_a_day("2025-08"), checksum=OTHER_SUM)
+    august = list(days_of("2025-08"))[: 31 if is_whole else 30]
+    for day in august:
+        mirror.put(TRADES, day, trades(day, 1))
+    result = land(TRADES, days=AUGUST)
+    assert "its monthly file cannot be used. Daily files are tried" in result.output
+    assert days_landed(lake) == august
+    # What nothing stands in for stays in quarantine.
+    assert result.exit_code == (0 if is_whole else 1)
+    assert bool(content(lake.storage, "quarantine")) != is_whole
+    again = land(TRADES, days=AUGUST)
+    assert again.exit_code == result.exit_code
+    assert days_landed(lake) == august
+    mirror.put(TRADES, "2025-08", one_a_day("2025-08"))
+    land(TRADES, days=AUGUST)
+    assert days_landed(lake) == (august if is_whole else list(days_of("2025-08")))
+    assert content(lake.storage, "quarantine") == {}
+
+
+@ON_DISK
+def test_a_month_that_landed_stays_if_its_file_breaks_later(
+    lake: Lake, land: Land, mirror: Mirror
+) -> None:
+    mirror.put(TRADES, "2025-08", one_a_day("2025-08"))
+    land(TRADES, days=AUGUST)
+    mirror.put(TRADES, "2025-08", "", checksum=OTHER_SUM)
+    for day in days_of("2025-08"):
+        mirror.put(TRADES, day, trades(day, 1))
+    assert land(TRADES, days=AUGUST).exit_code == 1
+    assert days_landed(lake) == list(days_of("2025-08"))
+    assert landed(lake) == [TRADES.name("2025-08")]
+
+
+@ON_DISK
+def test_the_monthly_file_stands_in_for_a_daily_file_that_cannot_be_used(
+    lake: Lake, land: Land, mirror: Mirror
+) -> None:
+    mirror.put(TRADES, "2025-08", one_a_day("2025-08"))
+    mirror.put(TRADES, "2025-08-01", trades("2025-08-01", 1))
+    mirror.put(TRADES, "2025-08-02", trades("2025-08-02", 1), checksum=OTHER_SUM)
+    result = land(TRADES, days=("20250801", "20250802"))
+    assert result.exit_code == 0, result.output
+    assert "The monthly file is tried" in result.output
+    assert days_landed(lake) == list(days_of("2025-08"))
+    assert landed(lake) == [TRADES.name("2025-08")]
+    assert content(lake.storage, "quarantine") == {}
+
+
+@ON_DISK
+def test_days_without_a_file_bring_the_month_even_if_others_are_landed(
+    lake: Lake, land: Land, mirror: Mirror
+) -> None:
+    mirror.put(TRADES, "2025-08-01", trades("2025-08-01", 1))
+    land(TRADES)
+    mirror.put(TRADES, "2025-08", one_a_day("2025-08"))
+    result = land(TRADES, days=("20250801", "20250802"))
+    assert "replaces the daily files of 2025-08-01" in result.output
+    assert days_landed(lake) == list(days_of("2025-08"))
+
+
+@ON_DISK
+def test_options_say_which_files_to_take(lake: Lake, land: Land, mirror: Mirror) -> None:
+    mirror.put(TRADES, "2025-08", one_a_day("2025-08", without=["2025-08-03"]))
+    for day in ("2025-08-01", "2025-08-03"):
+        mirror.put(TRADES, day, trades(day, 1))
+    assert "1 landed" in land(TRADES, "--daily").output
+    assert landed(lake) == [TRADES.name("2025-08-01")]
+    only = land(TRADES, "--monthly")
+    assert "replaces the daily files of 2025-08-01" in only.output
+    assert landed(lake) == [TRADES.name("2025-08")]
+    before = content(lake.storage)
+    refused = land(TRADES, "--daily")
+    assert refused.exit_code == 1
+    assert "daily files would repeat them" in refused.output
+    assert content(lake.storage) == before
+    assert land(TRADES, "--daily", days=("20250803", "20250803")).exit_code == 0
+    assert days_landed(lake) == list(days_of("2025-08"))
+    assert land(TRADES, "--daily", "--monthly").exit_code == 2
+
+
+@ON_DISK
+def test_a_forced_choice_has_no_second(lake: Lake, land: Land, mirror: Mirror) -> None:
+    mirror.put(TRADES, "2025-08", one_a_day("2025-08"), checksum=OTHER_SUM)
+    mirror.put(TRADES, "2025-08-01", trades("2025-08-01", 1))
+    assert land(TRADES, "--monthly").exit_code == 1
+    assert landed(lake) == []
+    assert error_of(lake, TRADES, "2025-08")["again"].endswith(" --monthly")
+
+
+@ON_DISK
+@pytest.mark.parametrize(("period", "odd"), [("2025-08", "2025-8"), ("2025-08-01", "2025-8-1")])
+def test_names_whose_numbers_have_no_zero_in_front_are_found(
+    lake: Lake, land: Land, mirror: Mirror, period: str, odd: str
+) -> None:
+    file = mirror.put(TRADES, period, one_a_day(period))
+    for end in ("", ".CHECKSUM"):
+        Path(f"{file}{end}").rename(f"{file}{end}".replace(period, odd))
+    for expected in ("1 landed", "1 skipped"):
+        result = land(TRADES, days=AUGUST if period == "2025-08" else AUGUST[:1] * 2)
+        assert result.exit_code == 0, result.output
+        assert expected in result.output
+    assert landed(lake) == [TRADES.name(period)]
+
+
+@ON_DISK
+def test_copies_in_a_zip_are_one_file(lake: Lake, land: Land, mirror: Mirror) -> None:
+    text = trades("2025-08-01")
+    mirror.put_bytes(TRADES, "2025-08-01", zipped(one=text, **{"data/one": text}))
+    assert land(TRADES).exit_code == 0
+    assert len(rows(lake, "trades")) == 3
+
+
 @pytest.mark.parametrize("flags", [["--latest"], []])
 def test_latest_is_the_newest_month_there_is(
     lake: Lake, land: Land, mirror: Mirror, monkeypatch: pytest.MonkeyPatch, flags: list[str]
@@ -370,11 +547,11 @@ def test_latest_is_the_newest_month_there_is(
     nothing = land(TRADES, *flags, days=None)
     assert nothing.exit_code == 1
     assert f"  {TRADES.path('2025-08')}" in nothing.output
-    mirror.put(TRADES, "2024-02", trades("2024-02"))
+    mirror.put(TRADES, "2024-02", one_a_day("2024-02"))
     mirror.put(TRADES, "2025-09-01", trades("2025-09-01"))
     assert land(TRADES, *flags, days=None).exit_code == 0
     assert landed(lake) == [TRADES.name("2024-02")]
-    mirror.put(TRADES, "2025-08", trades("2025-08"))
+    mirror.put(TRADES, "2025-08", one_a_day("2025-08"))
     assert land(TRADES, *flags, days=None).exit_code == 0
     assert landed(lake) == [TRADES.name("2024-02"), TRADES.name("2025-08")]
     both = land(Series("um", "trades", "BTCUSDT,NOPE"), *flags, days=None)

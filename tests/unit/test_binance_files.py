@@ -46,8 +46,8 @@ def chosen(
     """Return the periods that are chosen of those that are there, and the notes."""
     parts = spans(date.fromisoformat(start), date.fromisoformat(end))
     shelf = Shelf(SERIES.path(period) for period in there)
-    pairs, notes = choose({SERIES: parts}, shelf, {SERIES: set(landed)})
-    return [period for _, period in pairs], notes
+    wanted, notes = choose({SERIES: parts}, shelf, {SERIES: set(landed)})
+    return [period for item in wanted for period in item.periods], notes
 
 
 AUGUST = list(days_of("2025-08"))
@@ -83,6 +83,11 @@ def test_a_month_stays_as_it_was_landed() -> None:
     there = ["2025-08", *AUGUST]
     assert chosen("2025-08-01", "2025-08-31", there, ["2025-08-20"])[0] == AUGUST
     assert chosen("2025-08-02", "2025-08-03", there, ["2025-08"])[0] == ["2025-08"]
+
+
+def test_a_month_of_which_a_day_is_landed_comes_whole_if_another_has_no_file() -> None:
+    assert chosen("2025-08-01", "2025-08-31", ["2025-08", *AUGUST[1:]], AUGUST[:2])[0] == AUGUST
+    assert chosen("2025-08-01", "2025-08-31", ["2025-08"], AUGUST[:2])[0] == ["2025-08"]
 
 
 periods_of_august = st.sets(st.sampled_from(["2025-08", *AUGUST]))

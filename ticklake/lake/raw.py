@@ -151,6 +151,15 @@ def forget_ledger(storage: Storage, source: str, name: str) -> None:
     storage.delete(_ledger_path(source, name))
 
 
+def withdraw(storage: Storage, source: str, name: str) -> None:
+    """Remove all that an object has landed, from quarantine too, and forget that it was."""
+    entry = read_ledger(storage, source, name)
+    for segment in entry.segments if entry else ():
+        storage.delete(segment.path)
+    release(storage, f"{source}/{name}")
+    forget_ledger(storage, source, name)
+
+
 def quarantine(
     storage: Storage, thing: str, files: Mapping[str, Path], error: Mapping[str, Any]
 ) -> str:

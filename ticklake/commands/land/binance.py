@@ -15,7 +15,7 @@ from loaders.binance.archive import (
     Series,
 )
 from ticklake.commands.dates import DAY, refuse_backwards
-from ticklake.commands.land.run import landing_options, names, run
+from ticklake.commands.land.run import landing_options, names, run_with
 from ticklake.commands.sql import lake_root
 
 
@@ -26,6 +26,8 @@ from ticklake.commands.sql import lake_root
 @click.option("--start", type=DAY, help="First day, YYYYMMDD.")
 @click.option("--end", type=DAY, help="Last day, included.")
 @click.option("--latest", is_flag=True, help="The newest month instead of --start and --end.")
+@click.option("--daily", is_flag=True, help="Take daily files only.")
+@click.option("--monthly", is_flag=True, help="Take monthly files only, each with all its days.")
 @click.option("--interval", help="Of klines and markPriceKlines.  [default: 1m]")
 @click.option(
     "--source",
@@ -41,6 +43,8 @@ def binance(
     start: date | None,
     end: date | None,
     latest: bool,
+    daily: bool,
+    monthly: bool,
     interval: str | None,
     source: str,
     workers: int,
@@ -49,10 +53,18 @@ def binance(
     """Land files of Binance's public archive: spot, USD-margined (um), COIN-margined (cm) futures.
 
     Monthly files for whole months, daily files for the rest; each is checked against its .CHECKSUM.
-    Files that the archive lacks are listed, and are no failure as long as there is one. Without
+    If a monthly file is broken, or has no rows of a day, the daily files of those days land, and
+    the other way round; no day lands twice. --daily and --monthly leave out this second choice.
+
+    Files that the archive lacks are listed, which is no failure if at least one exists. Without
     days, or with --latest, the newest month of each symbol lands.
     """
-    from loaders.binance.request import plan
+    from loaders.binance.landing import land_plan
+    from loaders.binance.request import Cadence, plan
+
+    if daily and monthly:
+        raise click.UsageError("Give --daily or --monthly, not both.")
+    cadence: Cadence = "daily" if daily else "monthly" if monthly else None
 
     if market == "spot" and data not in OF_SPOT:
         raise click.BadParameter(f"is one of {', '.join(OF_SPOT)} for spot.", param_hint="--data")
@@ -75,10 +87,11 @@ def binance(
         _days(start, end, latest),
         workers,
         force,
+        cadence,
     )
     for note in done.notes:
         click.echo(note)
-    run(done.request)
+    run_with(lambda report, say: land_plan(done, report, say), done.root)
 
 
 def _days(start: date | None, end: date | None, latest: bool) -> tuple[date, date] | None:

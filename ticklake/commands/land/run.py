@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 if TYPE_CHECKING:
-    from loaders.landing import Outcome, Request, Summary
+    from loaders.landing import Outcome, Report, Request, Summary
 
 MISSING_SHOWN = 24
 
@@ -38,15 +38,25 @@ def names(text: str | None, option: str) -> list[str] | None:
 
 
 def run(request: "Request", *, must_exist: bool = False) -> None:
-    """Land a request, show how it goes and what it did; exit with 1 where something is amiss.
+    """Land a request, show how it goes and what it did; exit with 1 if something is amiss.
 
     With `must_exist` an object that the source lacks is amiss too.
     """
     from loaders.landing import land
 
+    run_with(lambda report, _: land(request, report), request.root, must_exist=must_exist)
+
+
+def run_with(
+    land: "Callable[[Report, Callable[[str], None]], Summary]",
+    root: str,
+    *,
+    must_exist: bool = False,
+) -> None:
+    """Do the same with a function that lands. It can report outcomes, and say other things."""
     with _Progress() as progress:
-        summary = land(request, progress.report)
-    _print_summary(summary, request.root)
+        summary = land(progress.report, progress.say)
+    _print_summary(summary, root)
     if not summary.is_good or (must_exist and summary.missing):
         raise SystemExit(1)
 
@@ -89,7 +99,14 @@ class _Progress:
             click.echo(f"[{done}/{total}] {line}")
             return
         self._bar.update(self._task, completed=done, total=total)
-        if outcome.message:
+        if outcome.message and outcome.state != "skipped":
+            self.say(line)
+
+    def say(self, line: str) -> None:
+        """Show a line that stays."""
+        if self._bar is None:
+            click.echo(line)
+        else:
             self._bar.console.print(line, markup=False, highlight=False)
 
 

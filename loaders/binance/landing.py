@@ -1,0 +1,144 @@
+"""Landing what was chosen, and a second choice for what that could not give.
+
+A monthly file may be broken, or lack days that have daily files; a daily file may be broken while
+the monthly one is whole. Whatever is landed in the end, no day is there twice: daily files whose
+days a monthly file holds are taken out again.
+"""
+
+from collections.abc import Callable
+
+from loaders.binance.archive import Series, days_of, is_month
+from loaders.binance.request import (
+    LOADER,
+    Plan,
+    Wanted,
+    days_held,
+    double_of,
+    find,
+    listed,
+    periods_landed,
+)
+from loaders.landing import Report, State, Summary, land
+from ticklake.lake.raw import read_ledger, release, withdraw
+from ticklake.lake.storage import Storage, open_storage
+
+Say = Callable[[str], None]
+States = dict[tuple[Series, str], State]
+
+
+def land_plan(plan: Plan, report: Report, say: Say) -> Summary:
+    """Land what a plan has chosen, and what stands in for files that are not enough."""
+    storage = open_storage(plan.root)
+    chosen = [(item.series, period) for item in plan.wanted for period in item.periods]
+    summary, states = _land(plan, chosen, report)
+    if plan.cadence is None:
+        more = _second_choice(plan, storage, states, say)
+        if more:
+            added, others = _land(plan, more, report)
+            summary = _joined(summary, added)
+            states |= others
+    _take_out_doubles(storage, plan, say)
+    _settle(storage, plan, summary, states)
+    return summary
+
+
+def _land(plan: Plan, chosen: list[tuple[Series, str]], report: Report) -> tuple[Summary, States]:
+    request = plan.request(chosen)
+    summary = land(request, report)
+    by_path = {outcome.path: outcome.state for outcome in summary.outcomes}
+    states = {
+        pair: by_path[item.path]
+        for pair, item in zip(chosen, request.items, strict=True)
+        if item.path in by_path
+    }
+    return summary, states
+
+
+def _joined(first: Summary, second: Summary) -> Summary:
+    first.outcomes += second.outcomes
+    first.missing += second.missing
+    first.seconds += second.seconds
+    return first
+
+
+def _second_choice(
+    plan: Plan, storage: Storage, states: States, say: Say
+) -> list[tuple[Series, str]]:
+    """Return the files to land for days that the first choice did not give."""
+    more: list[tuple[Series, str]] = []
+    for item in plan.wanted:
+        if item.is_by_month:
+            days, why = _days_to_fill(item, storage, states)
+            if days:
+                say(f"{item.series.symbol} {item.span.month}: {why}. Daily files are tried.")
+            more += [(item.series, day) for day in days]
+        elif _month_for_broken_days(item, plan, states):
+            say(
+                f"{item.series.symbol} {item.span.month}: not all daily files can be used. The "
+                "monthly file is tried."
+            )
+            more.append((item.series, item.span.month))
+    return more
+
+
+def _days_to_fill(item: Wanted, storage: Storage, states: States) -> tuple[list[str], str]:
+    """Return the days that a monthly file did not give, and why."""
+    one, month = item.series, item.span.month
+    state = states.get((one, month))
+    entry = read_ledger(storage, LOADER, one.name(month))
+    if state == "quarantined" and entry is None:
+        return list(item.span.days), "its monthly file cannot be used"
+    if state in (None, "failed") or not one.has_rows_every_day:
+        return [], ""
+    held = days_held(storage, one, month)
+    lacking = [day for day in item.span.days if day not in held]
+    return lacking, f"its monthly file has no rows of {listed(lacking)}"
+
+
+def _month_for_broken_days(item: Wanted, plan: Plan, states: States) -> bool:
+    """Return whether the monthly file can stand in for daily files that are broken."""
+    one, month = item.series, item.span.month
+    is_broken = any(states.get((one, day)) == "quarantined" for day in item.periods)
+    return (
+        is_broken
+        and double_of(one, month, plan.landed) is None
+        and (one, month) in find(plan.source, [(one, month)])
+    )
+
+
+def _take_out_doubles(storage: Storage, plan: Plan, say: Say) -> None:
+    """Take out the daily files of days that a monthly file holds."""
+    landed = periods_landed(storage)
+    months = dict.fromkeys((item.series, item.span.month) for item in plan.wanted)
+    for one, month in months:
+        periods = landed.get(one, set())
+        daily = [day for day in days_of(month) if day in periods]
+        if month not in periods or not daily:
+            continue
+        held = days_held(storage, one, month)
+        twice = [day for day in daily if day in held]
+        for day in twice:
+            withdraw(storage, LOADER, one.name(day))
+        if twice:
+            replaced = listed(twice)
+            say(f"{one.symbol} {month}: the monthly file replaces the daily files of {replaced}.")
+
+
+def _settle(storage: Storage, plan: Plan, summary: Summary, states: States) -> None:
+    """Take files out of quarantine whose days have landed from others."""
+    good = {pair for pair, state in states.items() if state in ("landed", "skipped")}
+    settled = set()
+    for item in plan.wanted:
+        for period in item.periods:
+            one = item.series
+            if states.get((one, period)) != "quarantined":
+                continue
+            if is_month(period):
+                is_settled = all((one, day) in good for day in item.span.days)
+            else:
+                held = days_held(storage, one, item.span.month)
+                is_settled = (one, item.span.month) in good and period in held
+            if is_settled:
+                release(storage, f"{LOADER}/{one.name(period)}")
+                settled |= {one.path(period), *one.odd_paths(period)}
+    summary.outcomes = [item for item in summary.outcomes if item.path not in settled]
