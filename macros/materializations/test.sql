@@ -48,6 +48,7 @@
 
     {%- set result = dbt.materialization_test_default() -%}
 
+    {%- do lake_show_failures(sql) -%}
     {%- if load_result('main').table.rows[0][0] == 0 -%}
         {%- do lake_call('pass_check', {'test': name}) -%}
     {%- endif -%}

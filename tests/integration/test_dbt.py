@@ -169,7 +169,9 @@ def test_a_test_fails_until_its_data_are_mended_and_then_reads_them_no_more(
     project.dbt("build")
     project.pipeline.land("x", "2025-01-03", "a", [(1, "A", 50)])
     for _ in range(2):
-        assert "FAIL 1 assert_totals_equal_steps" in project.dbt("build", expect=1)
+        output = project.dbt("build", expect=1)
+        assert "FAIL 1 assert_totals_equal_steps" in output
+        assert "assert_totals_equal_steps: exchange=x, date=2025-01-03, " in output
     project.pipeline.land("x", "2025-01-03", "a", [(1, "A", 3)])
     project.dbt("build")
     checks = "_cache/checks/test.shapes.assert_totals_equal_steps.json"
