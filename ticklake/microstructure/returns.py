@@ -11,9 +11,7 @@ def mid_changes(mid: Floats, previous: Ints) -> tuple[Floats, Floats]:
     before = mid[previous]
     before[previous < 0] = np.nan
     change: Floats = mid - before
-    # ln(M / M') loses the digits that the quotient rounds away next to 1.
-    quotient = np.divide(change, before, out=before)
-    return change, np.log1p(quotient, out=quotient)
+    return change, _log_ratio(mid, before, change)
 
 
 def returns_since(
@@ -32,7 +30,22 @@ def returns_since(
     own_ts, own_mid = ts_us[rows], mid[rows]
     reference = np.empty(len(own_ts))
     _as_of(ts_us, mid, own_ts, starts, horizon_us, max_gap_us, reference)
-    return np.log1p((own_mid - reference) / reference)
+    return _log_ratio(own_mid, reference, own_mid - reference)
+
+
+def _log_ratio(mid: Floats, before: Floats, change: Floats) -> Floats:
+    """Return ln(M / M'), of M - M' where that is small: M / M' next to 1 has lost digits.
+
+    M - M' has lost M where M' is many times larger, and overflows where M is.
+    """
+    with np.errstate(over="ignore"):
+        quotient = change / before
+    is_far = (quotient < -0.5) | np.isinf(quotient)
+    quotient[is_far] = 0
+    ratio: Floats = np.log1p(quotient, out=quotient)
+    if is_far.any():
+        ratio[is_far] = np.log(mid[is_far]) - np.log(before[is_far])
+    return ratio
 
 
 @compiled
