@@ -131,7 +131,8 @@ def _is_negative(array: pa.Array) -> Flags | None:
         return None
     if pa.types.is_string(array.type):
         return _flags(pc.match_substring_regex(array, r"^-[0.]*[1-9]"))
-    return _flags(pc.less(array, pa.scalar(0, array.type)))
+    zero = pa.scalar(0, array.type)
+    return _flags(pc.less(array, zero)) if pc.less(pc.min(array), zero).as_py() else None
 
 
 def _is_infinite(array: pa.Array) -> Flags | None:
@@ -156,6 +157,10 @@ def _is_no_decimal(array: pa.Array) -> Flags | None:
 
 def _is_too_large(price: pa.Array, size: pa.Array) -> Flags | None:
     """Return where price times size cannot be held. What is no number breaks another rule."""
+    if not pa.types.is_string(price.type):  # almost always the largest of each are not too large
+        most = pc.max(price).as_py(), pc.max(size).as_py()
+        if None in most or float(most[0]) * float(most[1]) < NOTIONAL_LIMIT:
+            return None
     return _flags(
         pc.greater_equal(pc.multiply(_doubles(price), _doubles(size)), pa.scalar(NOTIONAL_LIMIT))
     )
