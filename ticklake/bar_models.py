@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from duckdb import ColumnExpression, ConstantExpression, DuckDBPyRelation
 
 from ticklake.microstructure import bar_tables, bucket_tables
-from ticklake.microstructure.bar_tables import BAR_TYPES, BarType, Day, read_day
+from ticklake.microstructure.bar_tables import BAR_TYPES, MOST_PARTS, BarType, Day, read_day
 from ticklake.microstructure.bucket_tables import Filled, bucket_table, filled
 from ticklake.microstructure.thresholds import Thresholds, Totals, default_threshold
 
@@ -43,16 +43,25 @@ class Listing:
     today: datetime.date | None
     """The day of the unit, None where it did not trade on it."""
     yesterday: Totals | None
+    volume: Decimal = Decimal(0)
+    """Of today."""
 
     def limits(
         self, chosen: Thresholds, name: str, kind: BarType, bars_per_day: int
     ) -> Sequence[Decimal]:
-        """Return the thresholds of a type: those chosen, else one by the day before, if any."""
+        """Return the thresholds of a type: those chosen, else one by the day before, if any.
+
+        The day before says nothing either of a day with so much more volume that it would be cut in
+        millions of parts.
+        """
         found = chosen.of(self.exchange, self.symbol, name)
         if found or self.yesterday is None:
             return found
         default = default_threshold(kind, self.yesterday, bars_per_day)
-        return [] if default is None else [default]
+        cuts_trades = kind.is_split or name == VPIN[0]
+        if default is None or (cuts_trades and self.volume > default * MOST_PARTS):
+            return []
+        return [default]
 
 
 def threshold_bars(
@@ -137,15 +146,20 @@ def _chosen(thresholds: DuckDBPyRelation) -> Thresholds:
 def _listings(trades: DuckDBPyRelation) -> list[Listing]:
     """Return the symbols, in order."""
     rows = trades.filter(REAL).aggregate(TOTALS, "exchange, symbol, date").fetchall()
-    today = {(exchange, symbol): date for exchange, symbol, date, is_today, *_ in rows if is_today}
+    today = {
+        (exchange, symbol): (date, volume)
+        for exchange, symbol, date, is_today, _, volume, *_ in rows
+        if is_today
+    }
     yesterday = {
         (exchange, symbol): Totals(*totals)
         for exchange, symbol, _, is_today, *totals in rows
         if not is_today
     }
     return [
-        Listing(*names, today.get(names), yesterday.get(names))
+        Listing(*names, date, yesterday.get(names), volume)
         for names in sorted({(exchange, symbol) for exchange, symbol, *_ in rows})
+        for date, volume in [today.get(names, (None, Decimal(0)))]
     ]
 
 

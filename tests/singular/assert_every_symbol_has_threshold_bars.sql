@@ -1,6 +1,8 @@
 {#
     A symbol that traded through a day, not too little, and on the next has bars of every type on the
-    next: from the seed or from the day before it has a threshold of each.
+    next: from the seed or from the day before it has a threshold of each. But where a day has so much
+    more volume than the one before that `volume_split` would cut it in millions of parts, it need not
+    have those.
 #}
 with
 
@@ -12,7 +14,8 @@ days as (
         symbol,
         {# Of its trades, at least: bars are labelled by their start. #}
         max(ts_open) - min(ts_open) - to_seconds(max(bar_seconds)) as span,
-        sum(trade_count) / count(distinct bar_seconds) as trade_count
+        sum(trade_count) / count(distinct bar_seconds) as trade_count,
+        sum(cast(volume as double)) / count(distinct bar_seconds) as volume
     from {{ lake_ref('time_bars') }}
     where trade_count > 0
     group by exchange, date, symbol
@@ -21,7 +24,11 @@ days as (
 
 following as (
 
-    select days.exchange, days.date, days.symbol
+    select
+        days.exchange,
+        days.date,
+        days.symbol,
+        days.volume * {{ var('bars_per_day') }} < 1e6 * earlier.volume as is_cut
     from days
     inner join days as earlier
         on
@@ -61,6 +68,7 @@ bars as (
 
 )
 
-select *
+select exchange, date, symbol, bar_type
 from expected
 anti join bars using (exchange, date, symbol, bar_type)
+where is_cut or bar_type <> 'volume_split'

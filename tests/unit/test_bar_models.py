@@ -125,6 +125,23 @@ def test_a_bucket_of_vpin_is_the_smallest_chosen_or_a_share_of_the_day_before(
     assert bucket_volume(today, several, 10) == Decimal("2.5")
 
 
+def test_a_day_with_vastly_more_volume_is_not_cut_by_the_day_before(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    """What cuts trades would cut them in millions of parts; other bars hold a trade at least."""
+    before = trades("B'C", DAYS[0])
+    tiny = pa.array([Decimal("1e-9")] * COUNT, STORED)
+    before = before.set_column(before.column_names.index("size"), "size", tiny)
+    rows = relation(connection, before, trades("B'C", DAYS[1]), trades("D", DAYS[1]))
+    none = connection.sql("from chosen where false")
+    kinds = ["volume", "volume_split"]
+    bars = threshold_bars(rows, none, kinds, 10).read_all()
+    assert set(bars["bar_type"].to_pylist()) == {"volume"}
+    assert len(bars) == COUNT
+    assert len(vpin_buckets(rows, none, 10, 50).read_all()) == 0
+    assert bucket_volume(rows.filter("symbol <> 'D'"), none, 10) is None
+
+
 def test_trades_of_a_symbol_in_two_places_are_refused(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:

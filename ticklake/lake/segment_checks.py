@@ -221,7 +221,9 @@ def _compare(
             (conflicts if is_dictionary else wrong).append(text)
     if conflicts:
         return Problem("DICT_CONFLICT", "; ".join(conflicts + wrong))
-    return Problem("SCHEMA_MISMATCH", "; ".join(wrong)) if wrong else None
+    if not wrong:
+        return None
+    return Problem("SCHEMA_MISMATCH", "; ".join(wrong).replace(" not null", ""))
 
 
 def _dictionaries(metadata: Mapping[bytes, bytes] | None) -> dict[str, pa.DataType]:
