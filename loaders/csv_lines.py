@@ -63,11 +63,15 @@ class BadLine:
 class CsvObject:
     """A CSV object whose first line has been read.
 
-    `header` names the columns of an object without a header. Raises BrokenObjectError.
+    `header` names the columns of an object without a header. Of a gzip or zstd object that is cut,
+    the whole lines are read; LZ4 is for sealed objects of archives, which can be fetched again.
+    Raises BrokenObjectError.
     """
 
     def __init__(self, stream: BinaryIO, codec: Codec, header: Sequence[str] | None = None) -> None:
-        self._chunks = chunks(stream, codec=codec, json_lines=False)
+        self._cut: tuple[BrokenObjectError, bytes] | None = None
+        on_cut = None if codec == "lz4" else self._note_cut
+        self._chunks = chunks(stream, codec=codec, json_lines=False, on_cut=on_cut)
         self._first_line = 1
         text = next(self._chunks, Chunk(b"", 0)).text.removeprefix(_BOM)
         self._text = text
@@ -77,6 +81,8 @@ class CsvObject:
                 break
             self._skip(rest)
         if not line.strip():
+            if self._cut is not None:
+                raise self._cut[0]
             raise BrokenObjectError("NO_HEADER", "there is no line in it")
         try:
             head = line.decode()
@@ -108,6 +114,13 @@ class CsvObject:
             else:
                 yield Lines(table, np.arange(first, first + count), text, first)
             first += count
+        if self._cut is not None:
+            error, rest = self._cut
+            told = f"{error.message}; all whole lines before it are read"
+            reject(BadLine(first, error.error_type, told, rest))
+
+    def _note_cut(self, error: BrokenObjectError, rest: bytes) -> None:
+        self._cut = error, rest
 
     def _skip(self, rest: bytes) -> None:
         self._text = rest

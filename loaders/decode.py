@@ -2,9 +2,10 @@
 
 import io
 import json
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Final, Literal, Protocol
+from typing import Any, BinaryIO, Final, Literal, Protocol
 
 import lz4.frame
 import pyarrow as pa
@@ -47,8 +48,14 @@ class Chunk:
 class Text(Protocol):
     """The decoded text of an object."""
 
+    cut: BrokenObjectError | None
+    """Why the text ended before its end; None until it did."""
+
     def read(self, size: int) -> bytes:
-        """Return the next `size` bytes, fewer only at the end. Raises BrokenObjectError."""
+        """Return the next `size` bytes, fewer only at the end or where the object is cut.
+
+        Raises BrokenObjectError if the object is damaged.
+        """
         ...
 
     def broken(self, error_type: str, message: str) -> BrokenObjectError:
@@ -57,18 +64,30 @@ class Text(Protocol):
 
 
 def open_text(stream: BinaryIO, codec: Codec) -> Text:
-    """Return the text of an object. What is cut off or damaged raises as it is read."""
-    return _Lz4(stream) if codec == "lz4" else _Stream(stream, codec)
+    """Return the text of an object. What is damaged raises as it is read."""
+    if codec == "lz4" or codec == "gzip":
+        return _Frames(stream, codec)
+    return _Stream(stream, codec)
+
+
+OnCut = Callable[[BrokenObjectError, bytes], None]
+"""Called with the reason why an object is cut, and the part of a line before the cut."""
 
 
 def chunks(
-    stream: BinaryIO, size: int = CHUNK_SIZE, *, codec: Codec = "lz4", json_lines: bool = True
+    stream: BinaryIO,
+    size: int = CHUNK_SIZE,
+    *,
+    codec: Codec = "lz4",
+    json_lines: bool = True,
+    on_cut: OnCut | None = None,
 ) -> Iterator[Chunk]:
     """Yield the lines of an object in chunks of about `size` bytes, each line whole.
 
     Only the last line may lack its newline; of JSON lines it has to be a whole JSON value then.
     Where chunks are cut depends on the decoded text alone, not on how the stream hands out its
-    bytes. Raises BrokenObjectError.
+    bytes. Of a compressed object that is cut, as by a recorder that was killed, the whole lines
+    are yielded if there is `on_cut`; otherwise it is broken. Raises BrokenObjectError.
     """
     decoded = open_text(stream, codec)
     rest = b""
@@ -77,7 +96,10 @@ def chunks(
     while True:
         text = rest + decoded.read(wanted - len(rest))
         ended = len(text) < wanted
-        cut = len(text) if ended else text.rfind(b"\n") + 1
+        if decoded.cut is not None and on_cut is None:
+            raise decoded.cut
+        is_cut = decoded.cut is not None and ended
+        cut = len(text) if ended and not is_cut else text.rfind(b"\n") + 1
         if not cut and not ended:
             if wanted >= LONGEST_LINE:
                 raise decoded.broken("LINE_TOO_LONG", f"a line is longer than {LONGEST_LINE} bytes")
@@ -90,6 +112,8 @@ def chunks(
             yield Chunk(text, offset)
             offset += cut
         if ended:
+            if decoded.cut is not None and on_cut is not None:
+                on_cut(decoded.cut, rest)
             return
         wanted = size if len(rest) < size else 2 * len(rest)
 
@@ -104,12 +128,14 @@ def _ends_whole(text: bytes) -> bool:
     return True
 
 
-class _Lz4:
-    """The text of one or more LZ4 frames, which must all be whole."""
+class _Frames:
+    """The text of one or more LZ4 frames or gzip members."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, codec: Literal["lz4", "gzip"]) -> None:
+        self.cut: BrokenObjectError | None = None
         self._stream = stream
-        self._decoder = lz4.frame.LZ4FrameDecompressor()
+        self._codec = codec
+        self._decoder = self._new_decoder()
         self._begun = False
         self._consumed = 0
         self._decoded = 0
@@ -124,12 +150,15 @@ class _Lz4:
     def broken(self, error_type: str, message: str) -> BrokenObjectError:
         return BrokenObjectError(error_type, message, self._consumed, self._decoded)
 
+    def _new_decoder(self) -> Any:
+        return lz4.frame.LZ4FrameDecompressor() if self._codec == "lz4" else _GzipMember()
+
     def _next(self, size: int) -> bytes | None:
         """Return up to `size` bytes of text, possibly none yet, or None at the end."""
         left_over = b""
         if self._decoder.eof:
             left_over = self._decoder.unused_data or b""
-            self._decoder = lz4.frame.LZ4FrameDecompressor()
+            self._decoder = self._new_decoder()
             self._begun = False
         data = b""
         if self._decoder.needs_input:
@@ -137,45 +166,101 @@ class _Lz4:
             if not left_over:
                 self._consumed += len(data)
             if not data:
-                if self._begun or not self._consumed:
-                    raise self.broken("LZ4_TRUNCATED", "the LZ4 frame has no end mark")
+                if self._begun or (self._codec == "lz4" and not self._consumed):
+                    kind = f"{self._codec}_truncated".upper()
+                    self.cut = self.broken(kind, f"the {self._codec} stream ends before its end")
                 return None
+            if self._codec == "gzip" and not self._begun:
+                data = data.lstrip(b"\0")  # padding between and after members
+                if not data:
+                    return b""
             self._begun = True
         try:
             text: bytes = self._decoder.decompress(data, max_length=size)
-        except RuntimeError as error:
-            raise self.broken("LZ4_CORRUPT", f"not a whole LZ4 frame ({error})") from None
+        except (RuntimeError, zlib.error) as error:
+            kind = f"{self._codec}_corrupt".upper()
+            raise self.broken(kind, f"not a whole {self._codec} stream ({error})") from None
         self._decoded += len(text)
         return text
 
 
+class _GzipMember:
+    """A member of a gzip object, decoded in the way of an LZ4 frame.
+
+    Arrow's reader would throw away what it has decoded when it comes to a cut.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        self._is_full = False
+
+    @property
+    def eof(self) -> bool:
+        return self._decoder.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._decoder.unused_data
+
+    @property
+    def needs_input(self) -> bool:
+        return not (self._decoder.unconsumed_tail or self._is_full)
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        text = self._decoder.decompress(self._decoder.unconsumed_tail + data, max_length)
+        self._is_full = len(text) == max_length
+        return text
+
+
 class _Stream:
-    """The text of a gzip, zstd or plain object."""
+    """The text of a zstd or plain object."""
 
     def __init__(self, stream: BinaryIO, codec: Codec) -> None:
+        self.cut: BrokenObjectError | None = None
         self._codec = codec
+        self._stream = stream
         self._source = _Counted(stream)
         self._text = pa.CompressedInputStream(self._source, codec) if codec else self._source
         self._decoded = 0
 
     def read(self, size: int) -> bytes:
+        if self.cut is not None:
+            return b""
         parts = []
         try:
             while size and (part := self._text.read(size)):
                 parts.append(part)
                 size -= len(part)
+                self._decoded += len(part)
         except OSError as error:
             if self._codec is None or error.errno is not None:  # the source failed, not the codec
                 raise
-            cut = "Truncated" in str(error)
-            kind = f"{self._codec}_{'truncated' if cut else 'corrupt'}".upper()
-            raise self.broken(kind, f"not a whole {self._codec} stream ({error})") from None
-        text = b"".join(parts)
-        self._decoded += len(text)
-        return text
+            is_cut = "Truncated" in str(error)
+            kind = f"{self._codec}_{'truncated' if is_cut else 'corrupt'}".upper()
+            broken = self.broken(kind, f"not a whole {self._codec} stream ({error})")
+            if not is_cut or not self._stream.seekable():
+                raise broken from None
+            self.cut = broken
+            parts.append(self._up_to_cut())
+        return b"".join(parts)
 
     def broken(self, error_type: str, message: str) -> BrokenObjectError:
         return BrokenObjectError(error_type, message, self._source.consumed, self._decoded)
+
+    def _up_to_cut(self) -> bytes:
+        """Return the text before a cut that Arrow has decoded and thrown away."""
+        self._stream.seek(0)
+        text = pa.CompressedInputStream(_Counted(self._stream), self._codec)
+        place = 0
+        while place < self._decoded:
+            place += len(text.read(min(READ_SIZE, self._decoded - place)))
+        found = bytearray()
+        try:
+            while byte := text.read(1):
+                found += byte
+        except OSError:
+            pass
+        return bytes(found)
 
 
 class _Counted(io.RawIOBase):

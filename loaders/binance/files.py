@@ -79,10 +79,10 @@ def _check(source: Source, path: str, file: BinaryIO) -> bool:
     while piece := file.read(1 << 20):
         digest.update(piece)
     if digest.hexdigest() != expected:
+        size = file.tell()
+        told = f"its SHA-256 is {digest.hexdigest()}" if size else "it is empty (0 bytes)"
         raise BrokenObjectError(
-            "CHECKSUM_MISMATCH",
-            f"its SHA-256 is {digest.hexdigest()}, its {CHECKSUM} says {expected}",
-            file.tell(),
+            "CHECKSUM_MISMATCH", f"{told}, and its {CHECKSUM} says {expected}", size
         )
     file.seek(0)
     return True

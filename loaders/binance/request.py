@@ -163,8 +163,8 @@ def choose(
         files[one, span] = (span.month,) if needs_month or is_nowhere else span.days
         if needs_month:
             notes.append(
-                f"{one.symbol}: {listed(lacking)} of {span.month} have no daily file, so the "
-                "whole month lands from its monthly file."
+                f"{one.symbol}: there is no daily file for {listed(lacking)}, so the whole month "
+                f"{span.month} lands from its monthly file."
             )
     wanted = [
         Wanted(one, span, files[one, span]) for one, parts in spans_of.items() for span in parts

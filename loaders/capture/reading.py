@@ -36,9 +36,15 @@ def read_capture(parser: CaptureParser, source: Source, found: SourceObject, sin
     books = _Books(parser, sink)
     trades = _TradeStreams(parser, sink)
     number = 1
+
+    def reject_tail(error: BrokenObjectError, rest: bytes) -> None:
+        told = f"{error.message}; all whole lines before it are read"
+        sink.reject(error.error_type, told, line=number, content=rest)
+
     with source.open(found.path) as stream:
-        # A recorder that was stopped leaves its last line cut off: that is one bad line.
-        for chunk in chunks(stream, codec=codec_of(found.path), json_lines=False):
+        # A recorder that was killed leaves its last line cut off: that is one bad line.
+        codec = codec_of(found.path)
+        for chunk in chunks(stream, codec=codec, json_lines=False, on_cut=reject_tail):
             lines = reader.read(chunk.text, number)
             try:
                 events = books.events(lines, reader.owner)

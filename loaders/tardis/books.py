@@ -36,6 +36,10 @@ class BookReader:
         for lines in text.lines(bad.append):
             self._read(lines, bad)
             bad.clear()
+        for line in bad:  # the file is cut, and with it the message before
+            reject_line(self._sink, line)
+            for book in self._books.values():
+                book.lose()
         for (exchange, symbol), book in self._books.items():
             self._sink.rows("order_book", book.finish(), exchange=exchange, symbol=symbol)
 

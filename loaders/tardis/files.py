@@ -37,7 +37,8 @@ class TardisParser:
 
         codec = codec_of(found.path)
         with source.open(found.path) as stream:
-            if found.size and not open_text(stream, codec).read(1):
+            start = open_text(stream, codec)
+            if found.size and not start.read(1) and start.cut is None:
                 sink.note("Tardis has no data for this day: the file is empty")
                 return
         asked = named_kind(self.data_type) if self.data_type else None

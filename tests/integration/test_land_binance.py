@@ -333,7 +333,7 @@ def test_months_come_whole_and_days_one_by_one(lake: Lake, land: Land, mirror: M
     result = land(TRADES, days=("20250701", "20250803"))
     assert result.exit_code == 0, result.output
     assert landed(lake) == [TRADES.name("2025-07"), TRADES.name("2025-08")]
-    assert "so the whole month lands" in result.output
+    assert "so the whole month 2025-08 lands" in result.output
 
 
 def test_what_was_landed_by_day_is_not_landed_again_by_month(

@@ -246,15 +246,25 @@ def test_a_file_of_another_symbol_than_the_one_given_is_set_aside(lake: Lake, fi
 
 @ON_DISK
 def test_a_broken_file_is_set_aside_and_the_others_land(lake: Lake, tmp_path: Path) -> None:
-    good, cut, empty = (tmp_path / name for name in ("good.csv", "cut.csv.gz", "empty.csv"))
+    good, bad, empty = (tmp_path / name for name in ("good.csv", "bad.csv.gz", "empty.csv"))
     good.write_text(HEAD + TRADES)
-    cut.write_bytes(gzip.compress((HEAD + TRADES).encode())[:-12])
+    bad.write_bytes(b"\x1f\x8b not a gzip")
     empty.write_text("")
-    result = land("csv", good, cut, empty, *WHO)
+    result = land("csv", good, bad, empty, *WHO)
     assert result.exit_code == 1
     assert "1 landed, 0 skipped, 2 quarantined" in result.output
-    assert {error["error_type"] for error in errors(lake)} == {"GZIP_TRUNCATED", "NO_HEADER"}
+    assert {error["error_type"] for error in errors(lake)} == {"GZIP_CORRUPT", "NO_HEADER"}
     assert len(rows(lake, "trades")) == 3
+
+
+@ON_DISK
+def test_of_a_cut_file_all_whole_lines_land(lake: Lake, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.csv.gz"
+    cut.write_bytes(gzip.compress((HEAD + TRADES).encode())[:-10])
+    result = land("csv", cut, *WHO)
+    assert result.exit_code == 1
+    assert "GZIP_TRUNCATED 1" in result.output
+    assert len(rows(lake, "trades")) == 2
 
 
 @ON_DISK

@@ -319,6 +319,18 @@ def test_an_empty_file_of_a_day_without_data_is_fine(lake: Lake, tmp_path: Path)
 
 
 @ON_DISK
+def test_of_a_cut_file_no_half_message_lands(lake: Lake, tmp_path: Path) -> None:
+    text = CHANGES + line("true", "bid", 10, 1) + line("true", "ask", 11, 1)
+    text += "".join(line("false", "bid", 9, 1 + n, after=n) for n in (1, 2, 3, 3, 3))
+    file = tmp_path / "binance_incremental_book_L2_2020-09-01_X.csv.gz"
+    file.write_bytes(gzip.compress(text.encode())[:-9])
+    assert land("tardis", file).exit_code == 1
+    assert [reject["error_type"] for reject in rejects(lake)] == ["GZIP_TRUNCATED"]
+    found = rows(lake, "order_book", "epoch_us(ts_event)")
+    assert found == [(START,), (START + 1,), (START + 2,)]
+
+
+@ON_DISK
 def test_a_snapshot_replaces_the_book_of_a_venue_that_sends_nothing_else(
     lake: Lake, file: Path
 ) -> None:
