@@ -92,6 +92,7 @@ class Outcome:
     rows: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     extra: dict[str, int] = field(default_factory=dict)
+    unwanted: dict[str, int] = field(default_factory=dict)
     message: str = ""
 
 
@@ -139,6 +140,11 @@ class Summary:
     def extra(self) -> Counter[str]:
         """Rows by name of a field that has no column of its own."""
         return sum((Counter(item.extra) for item in self._landed()), Counter())
+
+    @property
+    def unwanted(self) -> Counter[str]:
+        """Lines and rows that are not data, or that nobody asked for, by reason."""
+        return sum((Counter(item.unwanted) for item in self._landed()), Counter())
 
     @property
     def lacks_symbols(self) -> bool:

@@ -26,6 +26,10 @@ from ticklake.lake.storage import Storage, open_storage
 REJECTED: Final = "rejected.jsonl"
 
 
+class AccountingError(Exception):
+    """A parser lost lines or rows of an object, or counted some twice."""
+
+
 class Sink:
     """Where a parser puts what it finds in one object."""
 
@@ -34,7 +38,11 @@ class Sink:
         """The symbols to keep; None for all. Rows of others are dropped by `rows`."""
         self.rejected: Counter[str] = Counter()
         self.extras: Counter[str] = Counter()
+        self.unwanted: Counter[str] = Counter()
+        """Lines and rows that are not data, or not asked for, by reason."""
         self.notes: list[str] = []
+        self._read: int | None = None
+        self._kept = self._folded = 0
         self._writer = SegmentWriter(folder)
         self.rejects_file = folder / REJECTED
         self._rejects = self.rejects_file.open("wb")
@@ -54,10 +62,12 @@ class Sink:
         rule of their channel are set aside.
         """
         if symbol is not None and self.symbols is not None and symbol not in self.symbols:
+            self.skip("other symbols", table.num_rows)
             return
         values = {"exchange": exchange, "symbol": symbol, "interval": interval}
         wanted = CHANNELS[channel].partition_by[:-1]
         table = self._usable(channel, table, {name: values[name] for name in wanted})
+        self._kept += table.num_rows
         self._writer.append(CHANNELS[channel], tuple(str(values[name]) for name in wanted), table)
 
     def _usable(self, channel: str, table: pa.Table, where: Mapping[str, Any]) -> pa.Table:
@@ -98,13 +108,43 @@ class Sink:
         """Count rows with a field that has no column and went to `extra`."""
         self.extras[name] += count
 
+    def skip(self, reason: str, count: int = 1) -> None:
+        """Count lines or rows that are not data, or not asked for. They are no failure."""
+        self.unwanted[reason] += count
+
+    def read(self, count: int) -> None:
+        """Count lines or rows of the object. A parser that does it accounts for each of them.
+
+        Each one becomes a row, is rejected, is skipped, or is folded into a row of others.
+        """
+        self._read = (self._read or 0) + count
+
+    def fold(self, count: int) -> None:
+        """Count lines or rows read that give no row of their own, such as changes of a book.
+
+        It is negative for rows that come on top of those that were read.
+        """
+        self._folded += count
+
     def note(self, message: str) -> None:
         """Tell who lands the object something about it that is no fault of a line."""
         self.notes.append(message)
 
     def finish(self) -> list[raw.StagedSegment]:
-        """Close all files and return the segments."""
+        """Close all files and return the segments.
+
+        Raises AccountingError if the parser counted what it read and some of it went nowhere.
+        """
         self._rejects.close()
+        parts = {
+            "rows": self._kept,
+            "rejected": self.rejected.total(),
+            "not wanted": self.unwanted.total(),
+            "folded": self._folded,
+        }
+        if self._read is not None and self._read != sum(parts.values()):
+            counts = ", ".join(f"{count:,} {name}" for name, count in parts.items())
+            raise AccountingError(f"{self._read:,} lines or rows were read, but: {counts}")
         return self._writer.finish()
 
 
@@ -134,6 +174,7 @@ def _land(job: Job, storage: Storage, source: Source, folder: Path) -> Outcome:
     thing = f"{job.loader}/{job.item.name}"
     rejected = dict(sorted(sink.rejected.items()))
     extra = dict(sorted(sink.extras.items()))
+    unwanted = dict(sorted(sink.unwanted.items()))
     entry = raw.LedgerEntry(
         source=source.location,
         object=job.item.path,
@@ -145,6 +186,7 @@ def _land(job: Job, storage: Storage, source: Source, folder: Path) -> Outcome:
         reader=repr(job.item.parser),
         rejected=rejected,
         extra=extra,
+        unwanted=unwanted,
     )
     if rejected:
         aside = raw.quarantine(
@@ -156,7 +198,16 @@ def _land(job: Job, storage: Storage, source: Source, folder: Path) -> Outcome:
     earlier = raw.read_ledger(storage, job.loader, job.item.name)
     raw.replace_segments(storage, job.loader, job.item.name, staged, entry, earlier)
     message = "; ".join(sink.notes)
-    return Outcome(job.item.path, "landed", job.found.size, entry.rows, rejected, extra, message)
+    return Outcome(
+        job.item.path,
+        "landed",
+        job.found.size,
+        entry.rows,
+        rejected=rejected,
+        extra=extra,
+        unwanted=unwanted,
+        message=message,
+    )
 
 
 def _set_aside(

@@ -51,6 +51,8 @@ class LedgerEntry:
     """Number of quarantined lines and rows by type of error."""
     extra: dict[str, int] = field(default_factory=dict)
     """Number of rows by name of a field that has no column."""
+    unwanted: dict[str, int] = field(default_factory=dict)
+    """Number of lines and rows that are not data, or were not asked for, by reason."""
 
 
 @dataclass(frozen=True, slots=True)

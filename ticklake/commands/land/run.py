@@ -128,6 +128,8 @@ def _print_summary(summary: "Summary", root: str) -> None:
         click.echo(
             f"Of the skipped objects {summary.rejected_before:,} lines and rows are in quarantine/"
         )
+    if summary.unwanted:
+        click.echo(f"Lines and rows that are not wanted: {_listed(summary.unwanted)}")
     if summary.extra:
         click.echo(f"Fields without a column, kept in `extra`: {_listed(summary.extra)}")
     if summary.missing:
