@@ -18,6 +18,8 @@ from loaders.exact_json import dump, verbatim
 from loaders.landing import Job, Outcome, opened
 from loaders.source import Source
 from ticklake.lake import raw
+from ticklake.lake.erased_rows import rejects_without_erased, without_erased
+from ticklake.lake.erasures import REASON, Erasures, read_erasures
 from ticklake.lake.errors import LakeError
 from ticklake.lake.row_rules import find_faults
 from ticklake.lake.segments import SegmentWriter
@@ -153,11 +155,15 @@ def land_object(job: Job) -> Outcome:
     try:
         storage = _storage(job.root)
         source = _source(job.item.source)
-        with storage.staging() as folder:
-            try:
-                return _land(job, storage, source, folder)
-            except BrokenObjectError as error:
-                return _set_aside(job, storage, source, folder, error)
+        while True:
+            erasures = read_erasures(storage)
+            with storage.staging() as folder:
+                try:
+                    outcome = _land(job, storage, source, folder, erasures)
+                except BrokenObjectError as error:
+                    return _set_aside(job, storage, source, folder, error)
+            if read_erasures(storage) == erasures:  # else something was erased meanwhile
+                return outcome
     except (LakeError, OSError) as error:
         return Outcome(job.item.path, "failed", message=str(error))
     except Exception as error:  # whatever it is, the other objects land
@@ -167,10 +173,12 @@ def land_object(job: Job) -> Outcome:
         return Outcome(job.item.path, "failed", message=message)
 
 
-def _land(job: Job, storage: Storage, source: Source, folder: Path) -> Outcome:
+def _land(job: Job, storage: Storage, source: Source, folder: Path, erasures: Erasures) -> Outcome:
     sink = Sink(folder, None if job.symbols is None else frozenset(job.symbols))
     job.item.parser.parse(source, job.found, sink)
-    staged = sink.finish()
+    staged, erased = without_erased(sink.finish(), erasures)
+    if erased:
+        sink.skip(REASON, erased)
     thing = f"{job.loader}/{job.item.name}"
     rejected = dict(sorted(sink.rejected.items()))
     extra = dict(sorted(sink.extras.items()))
@@ -189,6 +197,7 @@ def _land(job: Job, storage: Storage, source: Source, folder: Path) -> Outcome:
         unwanted=unwanted,
     )
     if rejected:
+        rejects_without_erased(sink.rejects_file, erasures)
         aside = raw.quarantine(
             storage, thing, {REJECTED: sink.rejects_file}, _about_rows(job, source, sink)
         )

@@ -10,6 +10,7 @@ import click
 
 from ticklake.commands.delete import delete
 from ticklake.commands.demo import demo
+from ticklake.commands.erasures import erasures
 from ticklake.commands.land import land
 from ticklake.commands.plan import plan
 from ticklake.commands.quarantine import quarantine
@@ -37,7 +38,19 @@ def main() -> None:
     """Build a lakehouse of market microstructure: land source data, then run `dbt build`."""
 
 
-for command in (delete, demo, land, plan, quarantine, sample, sql, status, unlock, verify):
+for command in (
+    delete,
+    demo,
+    erasures,
+    land,
+    plan,
+    quarantine,
+    sample,
+    sql,
+    status,
+    unlock,
+    verify,
+):
     main.add_command(command)
 
 

@@ -72,6 +72,7 @@ def _verify(storage: "Storage", table: str | None, selection: "Selection") -> in
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from ticklake.lake.catalog import find_tables, refuse_unknown
+    from ticklake.lake.erasures import Erasures, read_erasures
     from ticklake.lake.raw import read_ledgers
     from ticklake.lake.raw_verifying import check_landed, check_segments, lost_tables
     from ticklake.lake.verifying import check_partitions, check_strays, check_units, selected
@@ -92,6 +93,7 @@ def _verify(storage: "Storage", table: str | None, selection: "Selection") -> in
         tables = find_tables(storage, table)
         with_raw = table is None or any(listing.is_raw for listing in tables)
         ledger = read_ledgers(storage) if with_raw else {}
+        erasures = read_erasures(storage) if with_raw else Erasures()
         if table is None:
             tables += lost_tables(ledger, tables)
         if not tables:
@@ -103,7 +105,9 @@ def _verify(storage: "Storage", table: str | None, selection: "Selection") -> in
             partitions = selected(listing, selection)
             task = progress.add_task(listing.name, total=len(partitions))
             found = check_strays(listing)
-            check = partial(check_segments, ledger) if listing.is_raw else check_partitions
+            check = (
+                partial(check_segments, ledger, erasures) if listing.is_raw else check_partitions
+            )
             for checked in check(storage, listing, partitions):
                 progress.advance(task)
                 size += checked.size

@@ -136,6 +136,16 @@ def put_back(storage: Storage, path: str) -> None:
     forget(storage, [path])
 
 
+def describe_again(storage: Storage, path: str, **about: Any) -> None:
+    """Change what the explanation of a segment says of it, if it has one that can be read."""
+    explanation = f"{_folder(path)}/{ERROR}"
+    try:
+        before = json.loads(storage.read(explanation))
+        storage.write(explanation, json.dumps(before | about, indent=2).encode() + b"\n")
+    except (FileNotFoundError, ValueError, TypeError):
+        return
+
+
 def forget(storage: Storage, paths: Iterable[str]) -> None:
     """Delete things from quarantine; what explains them last, so that none is nameless."""
     for path in paths:

@@ -11,22 +11,27 @@ import duckdb
 
 from ticklake.lake.catalog import TableListing, columns_of
 from ticklake.lake.connection import prepare, prepare_cursor
+from ticklake.lake.erased_rows import Found
+from ticklake.lake.erasing import erased_again
+from ticklake.lake.erasures import Erasures
 from ticklake.lake.paths import Key, partition_path
 from ticklake.lake.planning import Selection
 from ticklake.lake.raw import LedgerEntry, Segment, read_ledger
 from ticklake.lake.storage import Entry, Storage
 from ticklake.lake.verifying import BLOCK, READERS, Checked, Problem
 
+APPLY = "`ticklake erasures apply` removes them"
 Ledger = Mapping[tuple[str, str], LedgerEntry]
 
 
 def check_segments(
     ledger: Ledger,
+    erasures: Erasures,
     storage: Storage,
     table: TableListing,
     partitions: Mapping[Key, Mapping[str, Entry]],
 ) -> Iterator[Checked]:
-    """Read the segments of each partition, in order."""
+    """Read the segments of each partition, in order. None may hold what was erased."""
     landed = {segment.path: (key, entry, segment) for key, entry, segment in _landed(ledger)}
     with duckdb.connect() as connection, ThreadPoolExecutor(READERS) as pool:
         prepare(connection, storage)
@@ -48,6 +53,8 @@ def check_segments(
                     rows += found
                 if what:
                     problems.append(Problem(file.path, what, advice))
+                elif erasures and (again := erased_again(storage, file.path, erasures)):
+                    problems.append(Problem(file.path, _erased(again), APPLY))
             path = f"{table.location}/{partition_path(table.columns, key)}"
             return Checked(path, size, rows, tuple(problems))
 
@@ -86,6 +93,12 @@ def _landed(ledger: Ledger) -> Iterator[tuple[tuple[str, str], LedgerEntry, Segm
         if entry.tag:
             for segment in entry.segments:
                 yield key, entry, segment
+
+
+def _erased(found: Found) -> str:
+    if not found.rows:
+        return f"mentions an erased wallet in {found.mentions:,} rows"
+    return f"has {found.rows:,} rows of an erased wallet or symbol"
 
 
 def _land_again(entry: LedgerEntry) -> str:
