@@ -34,6 +34,8 @@ class CaptureParser:
     """Whose are the snapshots that name no symbol; None for the only symbol of the capture."""
     trades: str | None = None
     """Which of `trade` and `aggTrade` to land; None where no symbol has both."""
+    book: str | None = None
+    """Which of `depth`, `depth5`, `depth10`, `depth20` to land; None if no symbol has several."""
 
     def parse(self, source: Source, found: SourceObject, sink: "Sink") -> None:
         """Read a capture. Raises BrokenObjectError."""
@@ -61,6 +63,7 @@ def captures(
         "--book-interval": parser.interval_ms,
         "--snapshots-of": parser.snapshot_symbol,
         "--trades": parser.trades,
+        "--book": parser.book,
         "--symbols": ",".join(symbols or ()),
     }
     given = [f"{name} {value}" for name, value in options.items() if value]

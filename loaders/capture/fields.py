@@ -12,7 +12,9 @@ from typing import Any, Final, Literal
 
 from loaders.exact_json import NumberText
 
-Kind = Literal["trade", "ticker", "mark", "depth"]
+Kind = Literal["trade", "ticker", "mark", "depth", "depth5", "depth10", "depth20"]
+"""What a row is of. `depth` has differences and the snapshots that they follow; `depth5` and so on
+are whole books of that many levels."""
 Value = bytes | None
 Row = tuple[Value, ...]
 """Symbol, time received, time of the event, the fields of the event type, extra."""
@@ -196,9 +198,29 @@ EVENT_TYPES: Final = {
     ),
 }
 
-SNAPSHOT: Final = EventType(
-    "depth",
-    (None, Field("lastUpdateId", INTEGER), None, Field("bids", LEVELS), Field("asks", LEVELS)),
-    ignored=frozenset({"symbol", "pair", "ps"}),
+UNWANTED: Final = frozenset(
+    (
+        *("forceOrder", "kline", "continuous_kline", "avgPrice", "24hrTicker", "24hrMiniTicker"),
+        *("1hTicker", "4hTicker", "1dTicker", "compositeIndex", "contractInfo", "tradingSession"),
+        *("assetIndexUpdate", "indexPriceUpdate", "indexPrice_kline", "markPrice_kline"),
+    )
 )
+"""Events that the lake has no channel for."""
+
+
+def _whole_book(kind: Kind, last_id: str, bids: str, asks: str, *ignored: str) -> EventType:
+    fields = (None, Field(last_id, INTEGER), None, Field(bids, LEVELS), Field(asks, LEVELS))
+    return EventType(kind, fields, ignored=frozenset(ignored))
+
+
+SNAPSHOT: Final = _whole_book("depth", "lastUpdateId", "bids", "asks", "symbol", "pair", "ps")
 """What the venue answers when it is asked for the whole book. It need not name its symbol."""
+
+_PARTIAL: Final[tuple[Kind, ...]] = ("depth5", "depth10", "depth20")
+SPOT_PARTIAL_BOOKS: Final = {
+    kind: _whole_book(kind, "lastUpdateId", "bids", "asks") for kind in _PARTIAL
+}
+FUTURES_PARTIAL_BOOKS: Final = {
+    kind: _whole_book(kind, "u", "b", "a", "U", "pu", "ps") for kind in _PARTIAL
+}
+"""The best levels of a book as their own stream. Only the name of the stream says so."""

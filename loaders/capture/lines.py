@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from loaders.capture.fields import FaultError, Kind, Row
-from loaders.capture.records import read_line
+from loaders.capture.records import UnwantedError, read_line
 from loaders.capture.shapes import Shape, learn
 from ticklake.microstructure.book_rebuild import SequenceRule
 
@@ -34,6 +34,8 @@ class Lines:
     """By kind and symbol, in order of arrival. Without a symbol: snapshots before the first one."""
     rejects: list[Reject] = field(default_factory=list)
     extra: Counter[str] = field(default_factory=Counter)
+    unwanted: Counter[str] = field(default_factory=Counter)
+    """Lines of events without a channel, by the name of the event."""
     answers: int = 0
     """Answers to subscriptions, which hold no data."""
 
@@ -85,6 +87,9 @@ class LineReader:
             return
         try:
             records = read_line(line, self._rule)
+        except UnwantedError as unwanted:
+            lines.unwanted[str(unwanted)] += 1
+            return
         except FaultError as fault:
             lines.rejects.append(Reject(fault.error_type, str(fault), number, line))
             return
@@ -109,4 +114,4 @@ def _first_symbol(lines: Lines) -> bytes | None:
 
 def _counted(kind: Kind, name: str) -> str:
     """Return how a field of `extra` is counted. A row of the book is no event, and keeps none."""
-    return f"{name} of depthUpdate (not kept)" if kind == "depth" else name
+    return f"{name} of depthUpdate (not kept)" if kind.startswith("depth") else name

@@ -1,6 +1,8 @@
 """Reading a whole capture: the rows of its channels, and the book of each symbol."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -8,11 +10,11 @@ import pyarrow as pa
 
 from loaders.capture import tables
 from loaders.capture.captures import EXCHANGES, CaptureParser
-from loaders.capture.fields import Kind, Row
+from loaders.capture.fields import SPOT_PARTIAL_BOOKS, Kind, Row
 from loaders.capture.lines import LineReader, Lines
 from loaders.decode import BrokenObjectError, chunks, codec_of
 from loaders.source import Source, SourceObject
-from ticklake.microstructure.book_rebuild import BookEvents, BookRebuild, SequenceRule
+from ticklake.microstructure.book_rebuild import BookEvents, BookRebuild, SequenceRule, WholeBooks
 
 if TYPE_CHECKING:
     from loaders.worker import Sink
@@ -35,6 +37,7 @@ def read_capture(parser: CaptureParser, source: Source, found: SourceObject, sin
     reader = LineReader(_rule(parser), given.encode() if given else None)
     books = _Books(parser, sink)
     trades = _TradeStreams(parser, sink)
+    unwanted: Counter[str] = Counter()
     number = 1
 
     def reject_tail(error: BrokenObjectError, rest: bytes) -> None:
@@ -51,6 +54,7 @@ def read_capture(parser: CaptureParser, source: Source, found: SourceObject, sin
             except tables.RefusedError:
                 lines = reader.read(chunk.text, number, exactly=True)
                 events = books.events(lines, reader.owner)
+            unwanted += lines.unwanted
             if reader.has_unnamed and given is None:
                 _require_one(reader.symbols)
             trades.choose(lines)
@@ -58,6 +62,8 @@ def read_capture(parser: CaptureParser, source: Source, found: SourceObject, sin
             books.feed(events)
             number += lines.count
     books.finish()
+    for name, count in sorted(unwanted.items()):
+        sink.note(f"{count:,} lines of {name} are not landed: the lake has no channel for them")
 
 
 def _rule(parser: CaptureParser) -> SequenceRule:
@@ -138,54 +144,149 @@ def _is_aggregate(row: Row) -> bool:
     return row[4] is not None
 
 
+class _BookStreams:
+    """Keeps one stream of the book of each symbol, since all are of the same book."""
+
+    def __init__(self, parser: CaptureParser, sink: "Sink") -> None:
+        self._wanted = parser.book
+        self._sink = sink
+        self._seen: dict[bytes, str] = {}
+
+    def choose(self, lines: Lines) -> None:
+        """Leave only one of them in some lines. Raises BrokenObjectError if none is named."""
+        for kind, symbol in list(lines.rows):
+            if symbol is None or not kind.startswith("depth"):
+                continue
+            if self._wanted is not None:
+                if kind != self._wanted:
+                    del lines.rows[kind, symbol]
+            elif kind != "depth" or any(map(_is_difference, lines.rows[kind, symbol])):
+                self._require_same(symbol, kind)
+
+    def _require_same(self, symbol: bytes, stream: str) -> None:
+        if self._sink.symbols is not None and symbol.decode() not in self._sink.symbols:
+            return
+        seen = self._seen.setdefault(symbol, stream)
+        if seen != stream:
+            raise BrokenObjectError(
+                "AMBIGUOUS_BOOK",
+                f"{symbol.decode()} has the streams {seen} and {stream}, which are of the same "
+                "book. Say which of them to land with --book",
+            )
+
+
+def _is_difference(row: Row) -> bool:
+    """Return whether the row of a book has a first update id, as only differences have."""
+    return row[3] is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Events:
+    """Book events of some lines, by symbol."""
+
+    rebuilt: dict[bytes, BookEvents]
+    """Differences, and snapshots to begin from."""
+    partial: dict[bytes, BookEvents]
+    """Whole books."""
+
+
 class _Books:
-    """The books of a capture, by symbol."""
+    """The books of a capture, by symbol.
+
+    Differences make a book from the snapshots between them. Partial books are whole ones, as are
+    the snapshots of a symbol that has nothing else: each of them is a row.
+    """
 
     def __init__(self, parser: CaptureParser, sink: "Sink") -> None:
         self._parser = parser
         self._sink = sink
-        self._books: dict[bytes, BookRebuild] = {}
+        self._streams = _BookStreams(parser, sink)
+        self._rebuilt: dict[bytes, BookRebuild] = {}
+        self._partial: dict[bytes, WholeBooks] = {}
+        # Snapshots, and the rows they would make, as long as a symbol has no differences.
+        self._polled: dict[bytes, tuple[WholeBooks, list[pa.Table]] | None] = {}
         self._unnamed: list[Row] = []  # snapshots that came before any symbol
 
-    def events(self, lines: Lines, owner: bytes | None) -> dict[bytes, BookEvents]:
-        """Return the book events of each symbol in some more lines. Raises RefusedError."""
+    def events(self, lines: Lines, owner: bytes | None) -> "_Events":
+        """Return the book events in some more lines.
+
+        Raises RefusedError, and BrokenObjectError for several streams of one book.
+        """
+        self._streams.choose(lines)
         by_symbol = _by_symbol(lines, "depth")
         unnamed = [*self._unnamed, *lines.rows.get(("depth", None), [])]
         if owner is not None and unnamed:
             by_symbol[owner] = [*unnamed, *by_symbol.get(owner, [])]
             unnamed = []
-        by_symbol = {symbol: by_symbol[symbol] for symbol in by_symbol if self._is_wanted(symbol)}
-        rows = list(chain.from_iterable(by_symbol.values()))
-        events = tables.book_events(rows) if rows else BookEvents.none()
+        rebuilt = self._events_of(by_symbol)
+        partial = self._events_of(
+            {
+                symbol: rows
+                for (kind, symbol), rows in lines.rows.items()
+                if kind in SPOT_PARTIAL_BOOKS and symbol is not None
+            }
+        )
         self._unnamed = unnamed
-        return {symbol: events.between(begin, end) for symbol, begin, end in _spans(by_symbol)}
+        return _Events(rebuilt, partial)
 
-    def feed(self, events: dict[bytes, BookEvents]) -> None:
+    def feed(self, events: "_Events") -> None:
         """Give the rows that some more events make known to the sink."""
-        for symbol, of_symbol in events.items():
-            if symbol not in self._books:
-                self._books[symbol] = BookRebuild(
+        for symbol, of_symbol in events.rebuilt.items():
+            if symbol not in self._rebuilt:
+                self._rebuilt[symbol] = BookRebuild(
                     _rule(self._parser),
                     levels=self._parser.levels,
                     interval_us=self._parser.interval_ms * 1000,
                 )
-            self._give(symbol, self._books[symbol].feed(of_symbol))
+                self._polled[symbol] = self._whole_books(), []
+            self._give(symbol, self._rebuilt[symbol].feed(of_symbol))
+            if not of_symbol.is_snapshot.all():
+                self._polled[symbol] = None
+            polled = self._polled[symbol]
+            if polled is not None:
+                books, rows = polled
+                rows.append(books.feed(of_symbol))
+        for symbol, of_symbol in events.partial.items():
+            books = self._partial.setdefault(symbol, self._whole_books())
+            self._give(symbol, books.feed(of_symbol))
 
     def finish(self) -> None:
         """Give the last rows to the sink, and say what gave none."""
-        for symbol, book in self._books.items():
+        for symbol, book in self._rebuilt.items():
             self._give(symbol, book.finish())
             if book.unused:
                 self._sink.note(
                     f"{symbol.decode()}: {book.unused:,} depth updates without a book, before a "
                     f"snapshot or after one of {book.gaps:,} gaps"
                 )
+            polled = self._polled[symbol]
+            if polled is not None and symbol not in self._partial:
+                books, rows = polled
+                for part in (*rows, books.finish()):
+                    self._give(symbol, part)
+                if books.without_time:
+                    self._sink.reject(
+                        "NO_TIME",
+                        f"{books.without_time} snapshots of {symbol.decode()} have neither a time "
+                        "of their own nor one at which they were received",
+                    )
+        for symbol, books in self._partial.items():
+            self._give(symbol, books.finish())
         if self._unnamed:
             self._sink.reject(
                 "UNKNOWN_SYMBOL",
-                f"{len(self._unnamed)} snapshots name no symbol, and nor does anything else: "
-                "say whose they are with --snapshots-of",
+                f"{len(self._unnamed)} snapshots name no symbol, and nothing else does: "
+                "say of which symbol they are with --snapshots-of",
             )
+
+    def _whole_books(self) -> WholeBooks:
+        return WholeBooks(self._parser.levels, self._parser.interval_ms * 1000)
+
+    def _events_of(self, by_symbol: dict[bytes, list[Row]]) -> dict[bytes, BookEvents]:
+        by_symbol = {symbol: by_symbol[symbol] for symbol in by_symbol if self._is_wanted(symbol)}
+        rows = list(chain.from_iterable(by_symbol.values()))
+        events = tables.book_events(rows) if rows else BookEvents.none()
+        return {symbol: events.between(begin, end) for symbol, begin, end in _spans(by_symbol)}
 
     def _is_wanted(self, symbol: bytes) -> bool:
         return self._sink.symbols is None or symbol.decode() in self._sink.symbols

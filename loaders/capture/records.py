@@ -12,25 +12,33 @@ the time received in front, which may be missing, as may the envelope of `stream
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from loaders.capture.fields import (
     EVENT_TYPES,
+    FUTURES_PARTIAL_BOOKS,
     PREFIX,
     SNAPSHOT,
+    SPOT_PARTIAL_BOOKS,
     TIME,
+    UNWANTED,
     EventType,
     FaultError,
     Field,
     Kind,
     Row,
 )
+from loaders.capture.venues import looks_like
 from loaders.exact_json import dump, load
 from ticklake.microstructure.book_rebuild import SequenceRule
 
 _PREFIX: Final = re.compile(PREFIX)
-_PARTIAL_BOOK: Final = re.compile(r"@depth(?:5|10|20)(?:@|$)")
+_PARTIAL_BOOK: Final = re.compile(r"@(depth(?:5|10|20))(?:@|$)")
 _SPOT_TICKER: Final = {"u", "s", "b", "B", "a", "A"}
+
+
+class UnwantedError(Exception):
+    """A line of an event that has no channel; its text is the name of the event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +54,9 @@ class Record:
 
 
 def read_line(line: bytes, rule: SequenceRule) -> list[Record]:
-    """Return the events of a line: none where it is the venue's answer to a subscription.
+    """Return the events of a line: none if it is the venue's answer to a subscription.
 
-    Raises FaultError.
+    Raises FaultError and UnwantedError.
     """
     prefix = _PREFIX.match(line)
     content = parse(line[prefix.end() :] if prefix else line)
@@ -63,10 +71,6 @@ def read_line(line: bytes, rule: SequenceRule) -> list[Record]:
                 if name not in ("stream", "data")
             }
             stream, content = content["stream"], content["data"]
-    if _PARTIAL_BOOK.search(stream):
-        raise FaultError(
-            "UNKNOWN_STREAM", f"{stream} has the best levels only; capture the differences (@depth)"
-        )
     capture = prefix[1] if prefix else None
     events = content if type(content) is list else [content]
     return [_read_event(event, capture, stream, outer, rule) for event in events]
@@ -80,9 +84,13 @@ def parse(text: bytes) -> Any:
         raise FaultError("BAD_JSON", str(error)) from None
 
 
-def event_type(event: dict[str, Any]) -> EventType | None:
-    """Return what an event is, None where we do not know it."""
+def event_type(event: dict[str, Any], stream: str = "") -> EventType | None:
+    """Return what an event of a stream is, None if we do not know it."""
     name = event.get("e")
+    partial = _PARTIAL_BOOK.search(stream)
+    if partial is not None:
+        books = {None: SPOT_PARTIAL_BOOKS, "depthUpdate": FUTURES_PARTIAL_BOOKS}.get(name, {})
+        return books.get(cast(Kind, partial[1]))
     if name is None and "lastUpdateId" in event:
         return SNAPSHOT
     if name is None and event.keys() >= _SPOT_TICKER:
@@ -93,13 +101,24 @@ def event_type(event: dict[str, Any]) -> EventType | None:
 def _read_event(
     event: Any, capture: bytes | None, stream: str, outer: dict[str, Any], rule: SequenceRule
 ) -> Record:
-    kind = event_type(event) if type(event) is dict else None
+    kind = event_type(event, stream) if type(event) is dict else None
     if kind is None:
         name = event.get("e") if type(event) is dict else None
-        raise FaultError("UNKNOWN_STREAM", f"no event that we know: {name or stream or 'unnamed'}")
+        if name in UNWANTED:
+            raise UnwantedError(name)
+        venue = looks_like(event)
+        if venue is not None:
+            raise FaultError(
+                "UNKNOWN_STREAM",
+                f"this looks like {venue}. Captures of Binance are the only ones that can be read",
+            )
+        raise FaultError(
+            "UNKNOWN_STREAM",
+            f"{name or stream or 'an event without a name'} is not an event of Binance that can "
+            "be landed",
+        )
     values = [None if field is None else _read_field(event, field) for field in kind.fields]
-    if kind is EVENT_TYPES["depthUpdate"]:
-        _check_rule(event, rule)
+    _check_rule(event, kind, rule)
     unknown = {name: event[name] for name in event if name not in kind.names}
     extra = {name: value for name, value in {**outer, **unknown}.items() if value is not None}
     if kind is EVENT_TYPES["trade"] and event.get("X") not in (None, "MARKET"):
@@ -124,12 +143,18 @@ def _read_field(event: dict[str, Any], field: Field) -> bytes | None:
     return None
 
 
-def _check_rule(event: dict[str, Any], rule: SequenceRule) -> None:
-    """Futures say which update was before; spot does not."""
-    if rule is SequenceRule.FUTURES and event.get("pu") is None:
-        raise FaultError("MISSING_FIELD", "the depthUpdate has no 'pu', so it is none of futures")
-    if rule is SequenceRule.SPOT and event.get("pu") is not None:
-        raise FaultError("WRONG_EXCHANGE", "the depthUpdate has 'pu', so it is none of spot")
+def _check_rule(event: dict[str, Any], kind: EventType, rule: SequenceRule) -> None:
+    """Futures say which update was before; spot does not, and has no event in partial books."""
+    if event.get("e") == "depthUpdate":
+        is_difference = kind is EVENT_TYPES["depthUpdate"]
+        if rule is SequenceRule.FUTURES and is_difference and event.get("pu") is None:
+            raise FaultError(
+                "MISSING_FIELD", "the depthUpdate has no 'pu', so it is not one of futures"
+            )
+        if rule is SequenceRule.SPOT and event.get("pu") is not None:
+            raise FaultError("WRONG_EXCHANGE", "the depthUpdate has 'pu', so it is not one of spot")
+    elif kind in SPOT_PARTIAL_BOOKS.values() and rule is SequenceRule.FUTURES:
+        raise FaultError("WRONG_EXCHANGE", "the partial book has no 'e', so it is one of spot")
 
 
 def _event_time(event: dict[str, Any], kind: EventType, capture: bytes | None) -> bytes | None:
@@ -143,7 +168,7 @@ def _event_time(event: dict[str, Any], kind: EventType, capture: bytes | None) -
 
 def _symbol(event: dict[str, Any], stream: str, kind: EventType) -> bytes | None:
     symbol = event.get("s")
-    if kind is SNAPSHOT:
+    if "lastUpdateId" in event:
         symbol = symbol or event.get("symbol") or stream.partition("@")[0].upper() or None
         if symbol is None:
             return None

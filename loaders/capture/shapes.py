@@ -50,7 +50,7 @@ class Shape:
         row = match.group(*self.order)
         if self.groups:
             row = (*row[:-1], self.template % match.group(*self.groups))
-        if self.is_spaced and self.kind == "depth":
+        if self.is_spaced and self.kind.startswith("depth"):
             *others, bids, asks, extra = row
             row = (*others, bids.replace(b", ", b","), asks.replace(b", ", b","), extra)
         self.matches += 1
@@ -83,7 +83,8 @@ class _Writer:
         prefix = self._group(_CAPTURE_ROLE, PREFIX) if has_prefix else b""
         is_wrapped = type(content) is dict and "data" in content and "stream" in content
         event = content["data"] if is_wrapped else content
-        kind = event_type(event) if type(event) is dict else None
+        stream = content["stream"] if is_wrapped and type(content["stream"]) is str else ""
+        kind = event_type(event, stream) if type(event) is dict else None
         if kind is None or "lastUpdateId" in event:
             return None
         types = {item.name: item.type.pattern for item in kind.fields if item is not None}

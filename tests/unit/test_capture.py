@@ -249,12 +249,11 @@ def test_columns_are_those_of_the_channels() -> None:
         (TRADE.replace('"t":', '"s":"X","t":'), "BAD_JSON"),
         (f"17231612550881763 {TRADE}"[2:], "BAD_JSON"),
         (TRADE.replace("5266583935", "NaN"), "BAD_JSON"),
-        (TRADE.replace('"e":"trade"', '"e":"forceOrder"'), "UNKNOWN_STREAM"),
+        (TRADE.replace('"e":"trade"', '"e":"forceOrders"'), "UNKNOWN_STREAM"),
         (TRADE.replace('"e":"trade",', ""), "UNKNOWN_STREAM"),
         ("[1]", "UNKNOWN_STREAM"),
         ('"text"', "UNKNOWN_STREAM"),
-        (DEPTH.replace("@depth@0ms", "@depth20@100ms"), "UNKNOWN_STREAM"),
-        (DEPTH.replace("@depth@0ms", "@depth5"), "UNKNOWN_STREAM"),
+        (DEPTH.replace("@depth@0ms", "@depth5").replace("depthUpdate", "trade"), "UNKNOWN_STREAM"),
         (TRADE.replace('"p":"61800.30",', ""), "MISSING_FIELD"),
         (TRADE.replace('"61800.30"', "null"), "MISSING_FIELD"),
         (TRADE.replace('"s":"BTCUSDT",', ""), "MISSING_FIELD"),
@@ -430,7 +429,7 @@ def test_levels_that_only_look_right_are_read_exactly() -> None:
 
 
 def test_reads_a_line_that_names_no_event() -> None:
-    with pytest.raises(FaultError, match="unnamed"):
+    with pytest.raises(FaultError, match="without a name"):
         read_line(b"{}", FUTURES)
 
 
@@ -567,6 +566,126 @@ def test_a_capture_of_several_symbols_has_a_book_each() -> None:
         assert table == alone["AB".index(symbol)][channel, symbol].slice(0, table.num_rows)
     assert {symbol for _, symbol in together} == {"A", "B"}
     assert {symbol for _, symbol in read(both, symbols=frozenset("B")).tables()} == {"B"}
+
+
+def best_levels(levels: int, number: int, *, spot: bool = False, symbol: str = "BTCUSDT") -> str:
+    """Return a partial book whose prices and ids go up with `number`."""
+    bids = f'[["{100 + number}","1"],["{99 + number}","2"]]'
+    asks = f'[["{101 + number}","3"],["{102 + number}","4"]]'
+    event = f'{{"lastUpdateId":{number},"bids":{bids},"asks":{asks}}}'
+    if not spot:
+        time = 1723161256299 + number
+        event = (
+            f'{{"e":"depthUpdate","E":{time},"T":{time - 1},"s":"{symbol}","U":{number},'
+            f'"u":{number},"pu":{number - 1},"b":{bids},"a":{asks}}}'
+        )
+    stream = f"{symbol.lower()}@depth{levels}@100ms"
+    prefix = f"{1723161255088 + number}000000 "
+    return f'{prefix}{{"stream":"{stream}","data":{event}}}'
+
+
+@pytest.mark.parametrize("spot", [True, False])
+def test_each_partial_book_is_a_whole_book(spot: bool) -> None:
+    exchange = "binance" if spot else "binance-futures"
+    basket = read([best_levels(5, number, spot=spot) for number in range(1, 40)], exchange)
+    assert basket.rejects == []
+    table = basket.only("order_book")
+    rows = table.to_pylist()
+    assert [row["seq"] for row in rows] == list(range(1, 40))
+    assert [row["is_reset"] for row in rows] == [True] + [False] * 38
+    assert rows[1]["bids"] == [{"price": 102, "size": 1}, {"price": 101, "size": 2}]
+    assert rows[1]["asks"] == [{"price": 103, "size": 3}, {"price": 104, "size": 4}]
+    received = datetime(2024, 8, 8, 23, 54, 15, 90_000, tzinfo=UTC)
+    happened = datetime(2024, 8, 8, 23, 54, 16, 300_000, tzinfo=UTC)
+    assert rows[1]["ts_capture"] == received
+    assert rows[1]["ts_event"] == (received if spot else happened)
+    thin = read([best_levels(5, number, spot=spot) for number in range(1, 40)], exchange, levels=1)
+    assert {len(row["asks"]) for row in thin.only("order_book").to_pylist()} == {1}
+
+
+def test_partial_books_keep_the_last_of_each_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [best_levels(20, number) for number in range(1, 60)]
+    found = read(lines, interval_ms=20).only("order_book")
+    # The first one is kept as a reset. Event times end in 299 ms and more.
+    assert found["seq"].to_pylist() == [1, 21, 41, 59]
+    monkeypatch.setattr(reading, "chunks", partial(chunks, size=700))
+    assert read(lines, interval_ms=20).only("order_book") == found
+
+
+def test_a_partial_book_of_spot_needs_the_time_it_was_received() -> None:
+    bare = best_levels(5, 1, spot=True).partition(" ")[2]
+    assert read([bare], "binance").rejects == [("NO_TIME", 1)]
+
+
+def test_a_partial_book_of_the_other_market_is_refused() -> None:
+    assert read([best_levels(5, 1)], "binance").rejects == [("WRONG_EXCHANGE", 1)]
+    assert read([best_levels(5, 1, spot=True)]).rejects == [("WRONG_EXCHANGE", 1)]
+
+
+def test_of_several_streams_of_a_book_one_has_to_be_named() -> None:
+    lines = [
+        best_levels(5, 1),
+        best_levels(20, 2),
+        best_levels(20, 3),
+        best_levels(5, 9, symbol="ETHUSDT"),
+    ]
+    with pytest.raises(BrokenObjectError, match=r"depth5 and depth20.*--book"):
+        read(lines)
+    basket = read(lines, book="depth20")
+    assert basket.only("order_book")["seq"].to_pylist() == [2, 3]
+    with pytest.raises(BrokenObjectError, match="AMBIGUOUS_BOOK"):
+        read([PREFIX + DEPTH, best_levels(5, 1)])
+    assert read([PREFIX + DEPTH, best_levels(5, 1)], book="depth").tables() == {}
+    assert read(lines, symbols=frozenset(["ETHUSDT"])).only("order_book").num_rows == 1
+
+
+def polled(number: int, time: str = "") -> str:
+    text = best_levels(5, number, spot=True)
+    event = text[text.index('{"lastUpdateId"') : -1]
+    return text.partition(" ")[0] + " " + event.replace('"bids"', time + '"bids"')
+
+
+def test_snapshots_without_any_differences_are_whole_books() -> None:
+    lines = [polled(number) for number in (1, 2, 3)]
+    found = read(lines, "binance", snapshot_symbol="BTCUSDT").only("order_book")
+    assert found["seq"].to_pylist() == [1, 2, 3]
+    assert [row[0]["price"] for row in found["bids"].to_pylist()] == [101, 102, 103]
+    assert found["is_reset"].to_pylist() == [True, False, False]
+    # With differences they are what a book begins with.
+    rest = [*lines, SPOT_DEPTH.replace("BNBBTC", "BTCUSDT")]
+    assert read(rest, "binance", snapshot_symbol="BTCUSDT").tables() == {}
+    timeless = [line.partition(" ")[2] for line in lines]
+    basket = read(timeless, "binance", snapshot_symbol="BTCUSDT")
+    assert basket.rejects == [("NO_TIME", None)]
+
+
+def test_events_without_a_channel_are_counted_and_are_no_fault() -> None:
+    force = TRADE.replace('"e":"trade"', '"e":"forceOrder"')
+    basket = read([force, TRADE, force])
+    assert basket.rejects == []
+    assert basket.only("trades").num_rows == 1
+    assert basket.notes == [
+        "2 lines of forceOrder are not landed: the lake has no channel for them"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "venue"),
+    [
+        ('{"topic":"orderbook.500.XRPUSDT","type":"snapshot","ts":1,"data":{"s":"X"}}', "Bybit"),
+        ('{"topic":"/market/level2:BTC-USDT","data":{}}', "KuCoin"),
+        ('{"instId":"BTC-USDT","action":"snapshot","ts":"1","asks":[],"bids":[]}', "OKX"),
+        ('{"arg":{"channel":"books","instId":"BTC-USDT"},"data":[]}', "OKX"),
+        ('{"arg":{"instType":"SPOT","channel":"books","instId":"BTCUSDT"},"data":[]}', "Bitget"),
+        ('{"channel":"l2Book","data":{"coin":"BTC","levels":[[],[]]}}', "Hyperliquid"),
+        ('{"channel":"trades","data":[{"coin":"BTC","px":"1"}]}', "Hyperliquid"),
+        ('{"type":"match","product_id":"BTC-USD"}', "Coinbase"),
+    ],
+)
+def test_a_message_of_another_venue_is_called_so(line: str, venue: str) -> None:
+    with pytest.raises(FaultError, match=f"this looks like {venue} ") as error:
+        read_line(line.encode(), SequenceRule.SPOT)
+    assert error.value.error_type == "UNKNOWN_STREAM"
 
 
 def test_whose_a_snapshot_without_a_symbol_is() -> None:

@@ -215,7 +215,6 @@ class BookRebuild:
         self._last_id = np.iinfo(np.int64).min
         self._rule = rule
         self._levels = levels
-        self._interval_us = interval_us
         self._buffer = buffer
         self._run = BookEvents.none()  # the latest differences without a gap between them
         self._waiting: BookEvents | None = None  # a snapshot ahead of the differences
@@ -223,8 +222,7 @@ class BookRebuild:
         self._is_reset = False  # whether the next row is the first after a snapshot
         self._bids = Side()
         self._asks = Side()
-        self._latest_interval = np.iinfo(np.int64).min
-        self._held = BOOK_ROWS.empty_table()  # the last row, until its interval is over
+        self._thinning = _Thinning(interval_us)
 
     def feed(self, events: BookEvents) -> pa.Table:
         """Return the rows (`BOOK_ROWS`) that some more events make known."""
@@ -242,8 +240,7 @@ class BookRebuild:
 
     def finish(self) -> pa.Table:
         """Return the last row, where its interval was not over."""
-        rows, self._held = self._held, BOOK_ROWS.empty_table()
-        return rows
+        return self._thinning.finish()
 
     def _without_repeats(self, events: BookEvents) -> BookEvents:
         ids = np.where(events.is_snapshot, self._last_id, events.last_id)
@@ -301,7 +298,9 @@ class BookRebuild:
             if len(flags):
                 flags[0] = self._is_reset
                 self._is_reset = False
-        shown, held = self._choose(diffs, np.concatenate(places), np.concatenate(resets))
+        shown = self._thinning.choose(
+            diffs.ts_event[np.concatenate(places)], np.concatenate(resets)
+        )
         bids, asks = TopLevels(), TopLevels()
         begin = 0
         for item, place in zip(stretches, places, strict=True):
@@ -320,23 +319,7 @@ class BookRebuild:
             ],
             schema=BOOK_ROWS,
         )
-        if self._interval_us and len(shown):
-            rows = pa.concat_tables([self._held, rows])
-            ended = rows.num_rows - held
-            self._held, rows = rows.slice(ended), rows.slice(0, ended)
-        return rows
-
-    def _choose(self, diffs: BookEvents, places: Ids, resets: Flags) -> tuple[Flags, int]:
-        """Return which rows to show, and how many of the last ones may still be superseded."""
-        if not self._interval_us or not len(places):
-            return np.ones(len(places), bool), 0
-        intervals = diffs.ts_event[places].view(np.int64) // self._interval_us
-        intervals = np.maximum.accumulate(np.concatenate(([self._latest_interval], intervals)))
-        is_last = np.append(intervals[1:-1] < intervals[2:], True)
-        if intervals[1] == intervals[0]:
-            self._held = BOOK_ROWS.empty_table()
-        self._latest_interval = intervals[-1]
-        return is_last | resets, int(not resets[-1])
+        return self._thinning.give(rows)
 
     def _apply(
         self, diffs: BookEvents, item: _Stretch, shown: Ids, bids: TopLevels, asks: TopLevels
@@ -358,6 +341,94 @@ class BookRebuild:
     def _sides(self, events: BookEvents) -> Iterator[tuple[Side, Levels, float]]:
         yield self._bids, events.bids, -1.0
         yield self._asks, events.asks, 1.0
+
+
+class WholeBooks:
+    """The rows of messages that each hold a whole book of one symbol.
+
+    Any division into chunks gives the same rows (`BOOK_ROWS`): the best `levels` of each side, and
+    with `interval_us` the last row of each interval. `is_reset` is true for the first one only:
+    each book simply is the next state.
+    """
+
+    def __init__(self, levels: int, interval_us: int = 0) -> None:
+        self.without_time = 0
+        """Books without an event time, which give no row."""
+        self._levels = levels
+        self._thinning = _Thinning(interval_us)
+        self._begun = False
+
+    def feed(self, books: BookEvents) -> pa.Table:
+        """Return the rows of some more books, of which only levels, times and `last_id` count."""
+        is_timed = ~np.isnat(books.ts_event)
+        self.without_time += int(np.count_nonzero(~is_timed))
+        books = books.where(is_timed)
+        count = len(books)
+        if not count:
+            return BOOK_ROWS.empty_table()
+        resets = np.zeros(count, bool)
+        resets[0] = not self._begun
+        self._begun = True
+        shown = self._thinning.choose(books.ts_event, resets)
+        sides = []
+        for levels, sign in ((books.bids, -1.0), (books.asks, 1.0)):
+            top = TopLevels()
+            row = np.repeat(np.arange(count), np.diff(levels.offsets))
+            top.add(Side().replace(row, sign * levels.price, levels.size, count, self._levels))
+            sides.append(top.lists(sign))
+        rows = pa.table(
+            [
+                pa.array(books.ts_event).cast(BOOK_ROWS.field("ts_event").type),
+                pa.array(books.ts_capture).cast(BOOK_ROWS.field("ts_capture").type),
+                pa.array(books.last_id),
+                pa.array(resets),
+                *sides,
+            ],
+            schema=BOOK_ROWS,
+        )
+        return self._thinning.give(rows.filter(pa.array(shown)))
+
+    def finish(self) -> pa.Table:
+        """Return the last row, if its interval was not over."""
+        return self._thinning.finish()
+
+
+class _Thinning:
+    """Keeps the last row of each interval of event time, and every reset; 0 keeps all rows."""
+
+    def __init__(self, interval_us: int) -> None:
+        self._interval_us = interval_us
+        self._latest_interval = np.iinfo(np.int64).min
+        self._held = BOOK_ROWS.empty_table()  # the last row, until its interval is over
+        self._holds = 0
+
+    def choose(self, ts_event: Times, resets: Flags) -> Flags:
+        """Return which of some more rows to show. `give` has to be called with these."""
+        self._holds = 0
+        if not self._interval_us or not len(ts_event):
+            return np.ones(len(ts_event), bool)
+        intervals = ts_event.view(np.int64) // self._interval_us
+        intervals = np.maximum.accumulate(np.concatenate(([self._latest_interval], intervals)))
+        is_last = np.append(intervals[1:-1] < intervals[2:], True)
+        if intervals[1] == intervals[0]:
+            self._held = BOOK_ROWS.empty_table()
+        self._latest_interval = intervals[-1]
+        self._holds = int(not resets[-1])
+        return np.asarray(is_last | resets)
+
+    def give(self, rows: pa.Table) -> pa.Table:
+        """Return the rows that no later one can supersede."""
+        if not self._interval_us or not rows.num_rows:
+            return rows
+        rows = pa.concat_tables([self._held, rows])
+        ended = rows.num_rows - self._holds
+        self._held = rows.slice(ended)
+        return rows.slice(0, ended)
+
+    def finish(self) -> pa.Table:
+        """Return the last row, if its interval was not over."""
+        rows, self._held = self._held, BOOK_ROWS.empty_table()
+        return rows
 
 
 def _blocks(diffs: BookEvents, begin: int, end: int) -> list[int]:

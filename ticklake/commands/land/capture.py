@@ -66,6 +66,11 @@ class Capture(click.Path):
     type=click.Choice(["trade", "aggTrade"]),
     help="Which events of trades to land. Needed where a symbol has both.",
 )
+@click.option(
+    "--book",
+    type=click.Choice(["depth", "depth5", "depth10", "depth20"]),
+    help="Which stream of the book to land. Needed if a symbol has several.",
+)
 @landing_options
 def capture(
     files: tuple[str, ...],
@@ -75,6 +80,7 @@ def capture(
     book_interval: int,
     levels: int,
     trades: str | None,
+    book: str | None,
     workers: int,
     force: bool,
 ) -> None:
@@ -83,7 +89,9 @@ def capture(
     A line is a message, with or without the time it was received in front (ns since 1970), and with
     or without its stream. trade or aggTrade becomes trades; bookTicker becomes tickers;
     markPriceUpdate becomes mark_prices and funding_rates; depthUpdate and the snapshots of the book
-    become order_book. Other messages are set aside in quarantine.
+    become order_book, as do partial books (@depth5, @depth10, @depth20), and snapshots alone if
+    there is nothing else. Other events of Binance are counted and left out; messages of other
+    venues are set aside in quarantine. Of a .gz that is cut all whole lines land.
 
     Each file is landed alone: its book begins with its first snapshot, so a collector should write
     one into each file it begins.
@@ -96,5 +104,5 @@ def capture(
             param_hint="--exchange",
         )
     wanted = names(symbols, "--symbols")
-    parser = CaptureParser(exchange, levels, book_interval, snapshots_of, trades)
+    parser = CaptureParser(exchange, levels, book_interval, snapshots_of, trades, book)
     run(captures(lake_root(), files, parser, wanted, workers, force), must_exist=True)
