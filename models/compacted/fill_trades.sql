@@ -30,7 +30,10 @@ legs as (
 
 ),
 
-{# The taker's leg speaks for the trade; a maker's where the venue left the taker's out. #}
+{#
+    The taker's leg speaks for the trade; a maker's if the venue left the taker's out. Legs with
+    another price or size are of another trade, whatever their id.
+#}
 led as (
 
     select
@@ -41,7 +44,7 @@ led as (
         bool_or(is_of_liquidation) over legs_of_trade as is_liquidation
     from legs
     window legs_of_trade as (
-        partition by exchange, symbol, date, ts_event, block_number, tid
+        partition by exchange, symbol, date, ts_event, block_number, tid, price, size
         order by not is_taker, event_index, user, side
         rows between unbounded preceding and unbounded following
     )
@@ -56,7 +59,7 @@ fill_trades as (
         date,
         row_number() over (
             partition by exchange, symbol, date
-            order by ts_event, block_number nulls first, event_index, tid
+            order by ts_event, block_number nulls first, event_index, tid, price, size
         ) as trade_seq,
         ts_event,
         cast(tid as varchar) as trade_id,

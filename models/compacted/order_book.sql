@@ -37,26 +37,25 @@ suspects as (
         segment,
         segment_row,
         is_reset,
-        if(seq is null, hash(bids, asks), null) as book_hash
+        hash(bids, asks) as book_hash
     from raw_books
     where key_hash in (select repeated.key_hash from repeated)
 
 ),
 
 {#
-    First arrival wins; without a `seq` a duplicate is what has the book of the row just before. What
-    is left out hands a reset on to the row that stands for it.
+    The first arrival stays. A duplicate has the same book: with a `seq`, that of any row before it;
+    without one, that of the row just before. It hands a reset on to the row that stands for it.
 #}
 compared as (
 
     select
         *,
-        coalesce(
-            book_hash = lag(book_hash) over by_arrival,
-            seq is not null and row_number() over by_arrival > 1
-        ) as is_duplicate
+        if(seq is null, null, book_hash) as numbered_hash,
+        coalesce(book_hash = lag(book_hash) over by_arrival, false) as is_duplicate
     from suspects
-    window by_arrival as (partition by {{ update_key }} order by segment, segment_row)
+    window
+        by_arrival as (partition by {{ update_key }}, numbered_hash order by segment, segment_row)
 
 ),
 
@@ -65,7 +64,7 @@ numbered as (
     select
         *,
         count(*) filter (where not is_duplicate) over (
-            partition by {{ update_key }} order by segment, segment_row
+            partition by {{ update_key }}, numbered_hash order by segment, segment_row
         ) as kept_count
     from compared
 
@@ -75,7 +74,9 @@ standing as (
 
     select
         *,
-        bool_or(is_reset) over (partition by {{ update_key }}, kept_count) as is_any_reset
+        bool_or(is_reset) over (
+            partition by {{ update_key }}, numbered_hash, kept_count
+        ) as is_any_reset
     from numbered
 
 ),

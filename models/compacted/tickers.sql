@@ -33,27 +33,24 @@ suspects as (
 
     select
         *,
-        if(
-            seq is null,
-            struct_pack(bid_price, bid_size, ask_price, ask_size, last_price, extra),
-            null
-        ) as said
+        struct_pack(bid_price, bid_size, ask_price, ask_size, last_price, extra) as said,
+        if(seq is null, null, said) as numbered_said
     from raw_tickers
     where key_hash in (select repeated.key_hash from repeated)
 
 ),
 
-{# First arrival wins; without a `seq` a duplicate is what says the same as the row just before. #}
+{#
+    The first arrival stays. A duplicate says the same: with a `seq`, as any row before it; without
+    one, as the row just before.
+#}
 duplicates as (
 
     select exchange, symbol, date, segment, segment_row
     from suspects
-    window by_arrival as (partition by {{ update_key }} order by segment, segment_row)
-    qualify
-        coalesce(
-            said = lag(said) over by_arrival,
-            seq is not null and row_number() over by_arrival > 1
-        )
+    window
+        by_arrival as (partition by {{ update_key }}, numbered_said order by segment, segment_row)
+    qualify coalesce(said = lag(said) over by_arrival, false)
 
 ),
 

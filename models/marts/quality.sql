@@ -42,6 +42,66 @@ arrived as (
 
 ),
 
+{# Trades without an id that other segments have, too, beyond those of the segment with most. #}
+held as (
+
+    select
+        exchange,
+        symbol,
+        date,
+        segment,
+        hash(ts_event, price, size, side) as said_hash,
+        count(*) as held_count
+    from {{ lake_source('raw', 'trades') }}
+    where trade_id is null and not {{ drops_repeats_of('exchange') }}
+    group by exchange, symbol, date, segment, said_hash
+
+),
+
+repeats as (
+
+    select exchange, symbol, date, sum(held_count) - max(held_count) as repeated_count
+    from held
+    group by exchange, symbol, date, said_hash
+    having count(*) > 1
+
+),
+
+repeated as (
+
+    select 'trades' as table_name, exchange, symbol, date, sum(repeated_count) as repeated_count
+    from repeats
+    group by exchange, symbol, date
+
+),
+
+{# Rows that one id or number has, which is to say one event: more than one is a conflict. #}
+events as (
+
+    select 'trades' as table_name, exchange, symbol, date, count(*) as row_count
+    from {{ lake_ref('trades') }}
+    where trade_id is not null and leg_count is null
+    group by exchange, symbol, date, hash(trade_id)
+    having count(*) > 1
+    {% for table in ['order_book', 'tickers'] -%}
+        union all
+        select '{{ table }}' as table_name, exchange, symbol, date, count(*) as row_count
+        from {{ lake_ref(table) }}
+        where seq is not null
+        group by exchange, symbol, date, ts_event, seq
+        having count(*) > 1
+    {% endfor %}
+
+),
+
+conflicts as (
+
+    select {{ key }}, sum(row_count - 1) as conflict_count
+    from events
+    group by {{ key }}
+
+),
+
 stored as (
 
     {% for table in tables -%}
@@ -119,6 +179,8 @@ quality as (
         gap_count,
         reset_count,
         coalesce(raw_row_count, 0) - raw_kept_count as duplicate_count,
+        cast(coalesce(conflict_count, 0) as bigint) as conflict_count,
+        cast(coalesce(repeated_count, 0) as bigint) as repeated_count,
         coalesce(late_count, 0) as late_count,
         max_silence_s,
         max_unmarked_silence_s,
@@ -128,6 +190,8 @@ quality as (
     from kept
     left join arrived using ({{ key }})
     left join breaks using ({{ key }})
+    left join conflicts using ({{ key }})
+    left join repeated using ({{ key }})
 
 )
 

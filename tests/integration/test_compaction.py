@@ -7,7 +7,6 @@ numbers and ids, rows that come late, levels that cannot be.
 import math
 import os
 import random
-import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -28,6 +27,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 START = int(datetime(2025, 8, 1, tzinfo=UTC).timestamp() * 1_000_000)
 SYMBOLS = [f"S{number:02}" for number in range(60)]
 NUMBERS = [None, math.nan, math.inf, -1.0, 0.0, 1.0, 1.5, 2.0, 3.0]
+TRADE_IDS = [None, "0", "1", "2", "3", "00000000-0000-0000-0000-000000000000"]
+TRADE_COLUMNS = ["epoch_us(ts_event)", "trade_id", "price", "size", "side", "first_id", "last_id"]
 Row = dict[str, Any]
 
 pytestmark = pytest.mark.parametrize("lake", ["local"], indirect=True)
@@ -50,15 +51,7 @@ def raw(lake: Lake) -> Mapping[str, Mapping[str, Sequence[Row]]]:
             }
             for _ in range(rng.randrange(1, 25))
         ]
-        found["trades"][symbol] = [
-            {
-                "ts_event": START + rng.randrange(3),
-                "trade_id": rng.choice([None, "1", "2", "3"]),
-                "price": Decimal(number),
-                "size": Decimal(1),
-            }
-            for number in range(rng.randrange(1, 12))
-        ]
+        found["trades"][symbol] = [_trade(rng) for _ in range(rng.randrange(1, 40))]
         for channel, rows in found.items():
             for number, segment in enumerate(("a", "b_2", "b_10")):
                 part = rows[symbol][number::3]
@@ -68,7 +61,7 @@ def raw(lake: Lake) -> Mapping[str, Mapping[str, Sequence[Row]]]:
     return found
 
 
-def test_books_and_trades_are_what_arrived_first_in_order_and_clean(
+def test_books_and_trades_are_what_was_said_in_order_and_clean(
     lake: Lake, raw: Mapping[str, Mapping[str, Sequence[Row]]], tmp_path: Path
 ) -> None:
     database = tmp_path / "test.duckdb"
@@ -89,10 +82,16 @@ def test_books_and_trades_are_what_arrived_first_in_order_and_clean(
             ).fetchall()
             assert books == expected_books(raw["order_book"][symbol]), symbol
             trades = connection.execute(
-                "select trade_seq, epoch_us(ts_event), trade_id, price from compacted.trades "
+                f"select trade_seq, {', '.join(TRADE_COLUMNS)} from compacted.trades "
                 f"where symbol = '{symbol}' order by trade_seq"
             ).fetchall()
             assert trades == expected_trades(raw["trades"][symbol]), symbol
+    named = [
+        f"assert_{name}"
+        for name in ("books_are_the_distinct_raw_books", "trades_are_the_distinct_raw_trades")
+    ]
+    result = _dbt(lake, tmp_path, "test", "--select", *named)
+    assert result.returncode == 0, result.output
 
 
 def test_a_segment_with_rows_of_another_day_is_set_aside_and_candles_need_only_prices_and_volume(
@@ -111,32 +110,40 @@ def test_a_segment_with_rows_of_another_day_is_set_aside_and_candles_need_only_p
     assert "PASS klines_are_consistent" in result.output
 
 
-def test_trades_that_were_landed_one_by_one_and_aggregated_are_told(
+def test_a_source_in_milliseconds_and_one_in_microseconds_tell_of_the_same_trades(
     lake: Lake, tmp_path: Path
 ) -> None:
-    def traded(trade_id: int, **ids: int) -> Row:
-        known = {"trade_id": str(trade_id), "price": Decimal(1), "size": Decimal(1)}
-        return {"ts_event": START + trade_id, **known, **ids}
+    def traded(number: int, micros: int) -> Row:
+        told = {"trade_id": str(number), "price": Decimal(1), "size": Decimal(1)}
+        return {"ts_event": START + number * 1000 + micros, **told}
 
-    aggregates = [traded(7, first_id=10, last_id=12), traded(8, first_id=20, last_id=20)]
-    _land(lake, "trades", "A", "a", [*aggregates, traded(12), traded(20), traded(21)])
-    _land(lake, "trades", "B", "a", [*aggregates, traded(9), traded(13), traded(19), traded(21)])
+    _land(lake, "trades", "A", "a", [traded(number, 0) for number in range(20)])
+    exact = [traded(0, 0), traded(1, 456), traded(2, 1), traded(2, 2)]
+    _land(lake, "trades", "A", "b", exact)
+    # Too few rows to say that the source has milliseconds: each is another trade.
+    _land(lake, "trades", "B", "a", [traded(number, 0) for number in range(19)])
+    _land(lake, "trades", "B", "b", exact)
     assert _dbt(lake, tmp_path, "run", "--select", "+trades").returncode == 0
-    result = _dbt(lake, tmp_path, "test", "--select", "assert_no_trade_is_counted_twice")
-    assert "WARN 1 assert_no_trade_is_counted_twice" in result.output  # A's, of which two
-    shutil.rmtree(Path(lake.root) / "raw/trades/exchange=binance/symbol=A")
-    assert _dbt(lake, tmp_path, "run", "--select", "+trades").returncode == 0
-    result = _dbt(lake, tmp_path, "test", "--select", "assert_no_trade_is_counted_twice")
-    assert "PASS assert_no_trade_is_counted_twice" in result.output
+    with duckdb.connect(str(tmp_path / "test.duckdb"), read_only=True) as connection:
+        kept = connection.execute(
+            "select symbol, array_agg(epoch_us(ts_event) - ? order by trade_seq) "
+            "from compacted.trades group by symbol order by symbol",
+            [START],
+        ).fetchall()
+    coarse = [number * 1000 for number in range(20)]
+    assert kept == [
+        ("A", [0, 1456, 2001, 2002, *coarse[3:]]),
+        ("B", [0, 1000, 1456, 2000, 2001, 2002, *coarse[3:19]]),
+    ]
+    result = _dbt(lake, tmp_path, "test", "--select", "assert_trades_are_the_distinct_raw_trades")
+    assert result.returncode == 0, result.output
 
 
 def expected_books(arrived: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Go through the rows in order and keep what is not known yet."""
     kept: list[Row] = []
     ordered = sorted(arrived, key=lambda row: (row["ts_event"], row["seq"] or 0))
-    said: list[Any] = [
-        (row["ts_event"], row["seq"], *(() if row["seq"] else (_key(row),))) for row in ordered
-    ]
+    said: list[Any] = [(row["ts_event"], row["seq"], _key(row)) for row in ordered]
     standing: dict[Any, Row] = {}
     for place, (row, key) in enumerate(zip(ordered, said, strict=True)):
         is_known = key in said[:place] if row["seq"] else place > 0 and said[place - 1] == key
@@ -149,18 +156,38 @@ def expected_books(arrived: Sequence[Row]) -> list[tuple[Any, ...]]:
 
 
 def expected_trades(arrived: Sequence[Row]) -> list[tuple[Any, ...]]:
-    known: set[str] = set()
-    kept = []
+    """Leave out what was said already with an id, and what an aggregated trade stands for."""
+    ranges = [(row["price"], row["first_id"], row["last_id"]) for row in arrived if row["first_id"]]
+    kept: list[Row] = []
     for row in arrived:
-        if row["trade_id"] not in known:
-            kept.append(row)
-        if row["trade_id"] is not None:
-            known.add(row["trade_id"])
-    kept.sort(key=lambda row: (row["ts_event"], int(row["trade_id"] or 0)))
-    return [
-        (number, row["ts_event"], row["trade_id"], row["price"])
-        for number, row in enumerate(kept, 1)
-    ]
+        said = {name: value for name, value in row.items() if name != "ts_capture"}
+        is_aggregated = row["first_id"] is None and any(
+            price == row["price"] and first <= _number(row["trade_id"]) <= last
+            for price, first, last in ranges
+        )
+        if not is_aggregated and (row["trade_id"] is None or said not in kept):
+            kept.append(said)
+    kept.sort(key=lambda row: (row["ts_event"], _number(row["trade_id"])))
+    names = ["ts_event", *TRADE_COLUMNS[1:]]
+    return [(place, *(row[name] for name in names)) for place, row in enumerate(kept, 1)]
+
+
+def _number(trade_id: str | None) -> int:
+    return int(trade_id) if trade_id and trade_id.isdigit() else -1
+
+
+def _trade(rng: random.Random) -> Row:
+    first_id = rng.choice([None, None, None, None, None, 2])
+    return {
+        "ts_event": START + rng.choice([0, 1, 1000]),
+        "ts_capture": START + rng.randrange(3),
+        "trade_id": rng.choice(TRADE_IDS),
+        "price": Decimal(rng.randrange(1, 3)),
+        "size": Decimal(rng.randrange(1, 3)),
+        "side": rng.choice([None, "buy", "buy", "sell"]),
+        "first_id": first_id,
+        "last_id": first_id and rng.choice([2, 3]),
+    }
 
 
 def _flat(row: Row) -> tuple[Any, ...]:

@@ -1,7 +1,7 @@
 {#
     Raw rows = order_book rows + duplicates, for each exchange, symbol and day. What a duplicate is, is
-    said here a second time and differently: rows with a `seq` are counted by what they are known by,
-    those without one, in order, where they differ from their predecessor.
+    said here a second time and differently: of rows with a `seq` the distinct ones are counted, of those
+    without one, in order, the ones that differ from their predecessor.
 #}
 {{ config(meta={'by_unit': true}) }}
 
@@ -24,7 +24,7 @@ raw_books as (
 
 numbered_updates as (
 
-    select distinct exchange, symbol, date, ts_event, seq
+    select distinct exchange, symbol, date, ts_event, seq, book_hash
     from raw_books
     where seq is not null
 

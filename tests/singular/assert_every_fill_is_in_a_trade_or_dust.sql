@@ -1,6 +1,6 @@
 {#
-    Fills = legs of trades + dust conversions, and there are as many trades as (instant, block, tid)
-    among the fills, for each exchange, symbol and day.
+    Fills = legs of all trades + dust conversions, and there are as many trades as (instant, block, tid,
+    price, size) among the fills, for each exchange, symbol and day.
 #}
 {{ config(meta={'by_unit': true}) }}
 
@@ -21,7 +21,7 @@ fills as (
 
 executions as (
 
-    select distinct exchange, date, symbol, ts_event, block_number, tid
+    select distinct exchange, date, symbol, ts_event, block_number, tid, price, size
     from {{ lake_ref('fills') }}
     where tid <> 0
 

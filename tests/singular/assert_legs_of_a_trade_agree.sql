@@ -1,5 +1,5 @@
 {#
-    Trades whose fills differ in price or size. A trade has the price and size of its taker's fill.
+    Fills of one trade id that differ in price or size. They are of different trades in `fill_trades`.
 
     A warning (2026-12-01): it is what the venue says of one trade, and must not stop the others.
 #}

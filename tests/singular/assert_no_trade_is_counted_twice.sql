@@ -1,10 +1,13 @@
 {#
-    A venue publishes its trades one by one, or aggregated. If both were landed for the same time, all
-    volumes count each of these trades twice: delete one of the two (`ticklake delete --help`).
-
-    A warning (2026-12-01): it is about what was landed for a symbol, and must not stop the others.
+    A venue tells of its trades one by one or aggregated. If both were landed for the same time, an
+    aggregated trade stands for the single trades in it. These are the single trades that stay beside
+    one, because their price is another: one of the two sources has it wrong. A warning (2026-12-01): both
+    are kept, whichever is right.
 #}
-{{ config(severity='warn', meta={'by_unit': true}) }}
+{{ config(
+    meta={'by_unit': true},
+    severity='warn',
+) }}
 
 with
 
@@ -18,9 +21,10 @@ prints as (
 
 aggregates as (
 
-    select exchange, symbol, date, first_id, last_id
+    select exchange, symbol, date, first_id, max(last_id) as last_id
     from {{ lake_ref('trades') }}
     where first_id is not null
+    group by exchange, symbol, date, first_id
 
 )
 

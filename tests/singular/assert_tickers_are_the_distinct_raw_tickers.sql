@@ -36,7 +36,7 @@ changes as (
 
 numbered_updates as (
 
-    select distinct exchange, symbol, date, ts_event, seq
+    select distinct exchange, symbol, date, ts_event, seq, value_hash
     from raw_tickers
     where seq is not null
 
