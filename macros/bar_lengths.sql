@@ -5,11 +5,12 @@
         select unnest({{ bar_lengths() }}) as bar_seconds
 #}
 {% macro bar_lengths() -%}
-    {%- for seconds in var('bar_seconds') if seconds is not integer or seconds < 1 or 86400 % seconds -%}
-        {%- do exceptions.raise_compiler_error(
-            'var bar_seconds: ' ~ seconds ~ ' seconds do not divide a day. Take a whole number of '
-            ~ 'seconds that does, for example 60, 300, 900 or 3600.'
+    {%- do distinct_numbers('bar_seconds', is_whole=true) -%}
+    {%- for seconds in var('bar_seconds') if 86400 % seconds -%}
+        {%- do refuse_var(
+            'bar_seconds',
+            'a list of whole numbers of seconds that divide a day, for example 60, 300, 900 or 3600'
         ) -%}
     {%- endfor -%}
-    {{ var('bar_seconds') | unique | sort }}
+    {{ var('bar_seconds') | sort }}
 {%- endmacro %}

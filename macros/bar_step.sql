@@ -1,4 +1,7 @@
-{# The longest step, in seconds, that every length of the var `bar_seconds` is a whole number of. #}
+{#
+    The longest step that every length of the var `bar_seconds` is a whole number of, in microseconds
+    and as a bigint: an hour of them is too much for the type that DuckDB gives a plain number.
+#}
 {% macro bar_step() -%}
     {%- set found = [] -%}
     {%- for step in range(var('bar_seconds') | min, 0, -1) if not found -%}
@@ -8,5 +11,5 @@
         {%- endfor -%}
         {%- if not rests -%}{%- do found.append(step) -%}{%- endif -%}
     {%- endfor -%}
-    {{ found | first }}
+    cast({{ found | first }}000000 as bigint)
 {%- endmacro %}

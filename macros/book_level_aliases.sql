@@ -2,6 +2,7 @@
     The levels of a book under the names of features: `bid_price_1 as bid_px_l1`, and so on.
 #}
 {% macro book_level_aliases() -%}
+    {%- do whole_var('book_levels', 1) -%}
     {%- set columns = [] -%}
     {%- for side in ('bid', 'ask') -%}
         {%- for level in range(1, var('book_levels') + 1) -%}

@@ -24,7 +24,7 @@ trades as (
         symbol,
         date,
         trade_seq,
-        epoch_us(ts_event) - epoch_us(ts_event) % ({{ bar_step() }} * 1000000) as step_us,
+        epoch_us(ts_event) - epoch_us(ts_event) % {{ bar_step() }} as step_us,
         coalesce(ts_capture, ts_event) as ts,
         price,
         size,
@@ -125,7 +125,11 @@ time_bars as (
         coalesce(notional, 0) as notional,
         coalesce(buy_notional, 0) as buy_notional,
         coalesce(sell_notional, 0) as sell_notional,
-        cast(notional as double) / cast(volume as double) as vwap,
+        {# Rounding must not lead out of the range: a bar of one price has that price. #}
+        greatest(
+            least(cast(notional as double) / cast(volume as double), cast(high as double)),
+            cast(low as double)
+        ) as vwap,
         cast(coalesce(trade_count, 0) as bigint) as trade_count,
         cast(coalesce(match_count, 0) as bigint) as match_count,
         mid_open,

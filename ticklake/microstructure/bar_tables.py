@@ -28,7 +28,7 @@ from ticklake.microstructure.exact import (
     scaled,
     to_decimal,
 )
-from ticklake.microstructure.trades import signs
+from ticklake.microstructure.trades import real, signs
 from ticklake.microstructure.windows import Ints
 
 Measure = Literal["tick", "volume", "dollar"]
@@ -125,7 +125,7 @@ def read_day(
 ) -> Day:
     """Read the trades of one symbol and day, which come by `trade_seq`.
 
-    Prints without a price or a size are no trades to a bar, as exchanges have it. A batch at a time
+    Prints with price 0 or size 0 are in no bar, as in the candles of exchanges. A batch at a time
     becomes whole numbers, so that the decimals of a long day are never all in memory.
     """
     ts_event: list[Ints] = [np.zeros(0, np.int64)]
@@ -135,8 +135,7 @@ def read_day(
     size: list[Scaled] = []
     last = 0
     for batch in batches:
-        rows = pa.Table.from_batches([batch])
-        rows = rows.filter(pc.and_(pc.greater(rows["price"], 0), pc.greater(rows["size"], 0)))
+        rows = real(pa.Table.from_batches([batch]))
         sequence = np.append(last, rows["trade_seq"].to_numpy())
         if (sequence[1:] <= sequence[:-1]).any():
             raise ValueError(f"the trades of {symbol} on {date} are not in the order of trade_seq")
@@ -203,6 +202,12 @@ def _table(day: Day, bars: Bars, name: str, threshold: Decimal, decimals: int) -
     count = len(bars.first)
     volume = to_decimal(bars.volume, decimals)
     notional = to_decimal(bars.notional, decimals + day.price.decimals, NOTIONAL)
+    # Rounding must not lead out of the range: a bar of one price has that price.
+    vwap = np.clip(
+        pc.divide(notional.cast(pa.float64()), volume.cast(pa.float64())).to_numpy(),
+        day.price.as_floats(bars.low),
+        day.price.as_floats(bars.high),
+    )
     known = day.ts_known[bars.last]
     # An open bar is known to end with the day, not with its last trade.
     known = np.where(bars.is_complete, known, np.maximum(day.end_us, known))
@@ -219,7 +224,7 @@ def _table(day: Day, bars: Bars, name: str, threshold: Decimal, decimals: int) -
         to_decimal(bars.buy_volume, decimals),
         to_decimal(bars.sell_volume, decimals),
         notional,
-        pc.divide(notional.cast(pa.float64()), volume.cast(pa.float64())),
+        vwap,
         bars.trade_count,
         bars.is_complete,
     ]

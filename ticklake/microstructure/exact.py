@@ -37,7 +37,11 @@ class Scaled:
         return int(scaled)
 
     def as_floats(self, values: Integers) -> npt.NDArray[np.float64]:
-        """Return whole numbers in these units, such as sums of them, as floats."""
+        """Return whole numbers in these units, such as sums of them, as floats.
+
+        Each is the float nearest to the number, up to 2 ** 53 units: that is what DuckDB's cast
+        gives, and Arrow's does not always.
+        """
         floats: npt.NDArray[np.float64] = values.astype(np.float64) / 10.0**self.decimals
         return floats
 

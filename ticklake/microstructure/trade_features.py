@@ -17,7 +17,7 @@ from ticklake.microstructure.feature_rows import BATCH_ROWS, Column, feature_row
 from ticklake.microstructure.flow import chain
 from ticklake.microstructure.returns import mid_changes
 from ticklake.microstructure.trade_flow import TradeFlow
-from ticklake.microstructure.trades import SCHEMA, in_order, read_trades
+from ticklake.microstructure.trades import SCHEMA, in_order, read_trades, real
 from ticklake.microstructure.vpin import as_of
 from ticklake.microstructure.windows import Floats, Ints, rolling_ols, row_windows
 
@@ -91,12 +91,12 @@ def trade_features(
 
     `book` and `trades` are the partitions of a symbol and day, `*_before` those of the day before:
     of the book its end is enough, of the trades all is needed, because volume buckets begin at
-    midnight. Trades are in the order of `trade_seq`. The result has the columns of `schema()`;
-    undefined is null.
+    midnight. Trades are in the order of `trade_seq`; prints with price 0 or size 0 are left
+    out. The result has the columns of `schema()`; undefined is null.
     """
     trades_known = trades if trades_before is None else pa.concat_tables([trades_before, trades])
     with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(lambda: read_trades(in_order(trades_known)))
+        reading = pool.submit(lambda: read_trades(in_order(real(trades_known))))
         day, positions = read_day(book, book_before, settings.warmup_s * SECOND_US)
         ts, series = day.ts_us, reading.result()
         changing = pool.submit(_changes, day, settings)

@@ -39,7 +39,7 @@ class Intervals:
     trade_count: Ints
     notional: Floats
     trade_vwap: Floats
-    """Notional over volume; NaN where nothing traded."""
+    """Notional over volume, between the lowest and the highest price; NaN if nothing traded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,8 @@ class TradeFlow:
         buy, sell, tfi = self._by_side(starts, ends, has_interval)
         traded, notional = self._volume(self._traded, rows), self._sum(self._notional, rows)
         count = np.where(has_interval, ends - starts, -1)
-        return Intervals(buy, sell, traded, tfi, count, notional, ratio(notional, traded))
+        vwap = self._within_prices(ratio(notional, traded), starts, ends)
+        return Intervals(buy, sell, traded, tfi, count, notional, vwap)
 
     def rolling(self, horizon_us: int, rows: slice) -> Rolling:
         """Return the sums over the window of each row of a run.
@@ -100,6 +101,18 @@ class TradeFlow:
         summed = np.nan_to_num(rolling_sum(values, windows), copy=False)
         summed[~self._has_interval[rows]] = np.nan
         return summed
+
+    def _within_prices(self, vwap: Floats, starts: Ints, ends: Ints) -> Floats:
+        """Return averages of prices inside their range, which rounding may have led out of."""
+        traded = np.flatnonzero(ends > starts)
+        if len(traded):
+            # No interval reaches into another: of each pair reduceat reduces [start, end).
+            pairs = np.column_stack([starts[traded], ends[traded]]).ravel()
+            price = np.append(self._trades.price, 0.0)  # the last pair may end behind the trades
+            low = np.minimum.reduceat(price, pairs)[::2]
+            high = np.maximum.reduceat(price, pairs)[::2]
+            vwap[traded] = np.clip(vwap[traded], low, high)
+        return vwap
 
     def _volume(self, before: Integers, rows: slice) -> Floats:
         """Return what a running total of sizes adds up to over the interval of each row."""

@@ -40,6 +40,15 @@ class Trades:
         return len(self.ts_us)
 
 
+def real(rows: pa.Table) -> pa.Table:
+    """Return the rows with a price and a size above 0.
+
+    Exchanges print others, and leave those out of their candles. So do our bars and features.
+    """
+    is_real = pc.and_(pc.greater(rows["price"], 0), pc.greater(rows["size"], 0))
+    return rows if pc.all(is_real).as_py() is not False else rows.filter(is_real)
+
+
 def in_order(rows: pa.Table) -> pa.Table:
     """Return rows by receive time where there is one; equal times keep the order they have."""
     ts = clock_us(rows)
@@ -49,10 +58,11 @@ def in_order(rows: pa.Table) -> pa.Table:
 
 
 def read_trades(rows: pa.Table) -> Trades:
-    """Return rows that are `in_order` as arrays."""
+    """Return rows that are `in_order` as arrays. Raises ValueError if a price or size is null."""
+    price = scaled(rows["price"])
     return Trades(
         ts_us=clock_us(rows),
-        price=rows["price"].cast(pa.float64()).to_numpy(),
+        price=price.as_floats(price.values),
         size=scaled(rows["size"]),
         sign=signs(rows),
     )

@@ -52,6 +52,14 @@ def bars_of(trades: list[tuple[Any, Any, str | None]], name: str, threshold: str
     return threshold_bars(day_of(trades), name, Decimal(threshold)).to_pylist()
 
 
+@given(prices, st.lists(sizes, min_size=1, max_size=9))
+def test_the_vwap_of_a_bar_of_one_price_is_that_price(price: Decimal, of: list[Decimal]) -> None:
+    (bar,) = threshold_bars(day_of([(price, size, "buy") for size in of]), "tick", Decimal(10))[
+        "vwap"
+    ].to_pylist()
+    assert bar == float(price)
+
+
 @given(trade_lists, st.sampled_from(sorted(BAR_TYPES)), sizes)
 def test_every_type_adds_up_to_the_trades_of_the_day(
     trades: list[tuple[Decimal, Decimal, str | None]], name: str, threshold: Decimal

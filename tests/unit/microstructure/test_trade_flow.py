@@ -77,6 +77,9 @@ def test_intervals_hold_the_trades_since_the_row_before(
         vwap = share(notional, volume)
         found_vwap = plain(found.trade_vwap[number])
         assert found_vwap == (vwap if vwap is None else pytest.approx(vwap, rel=1e-14))
+        if found_vwap is not None:
+            prices = [price for _, price, _, _ in mine]
+            assert min(prices) <= found_vwap <= max(prices)
         assert flow.signed_root_notional[number] == pytest.approx(roots, rel=1e-12, abs=1e-12)
 
 
