@@ -1,16 +1,16 @@
 """From the columns of somebody's table to the columns of a channel.
 
-A column is found by its name, whatever its case and punctuation: `Trade ID`, `tradeId` and
-`trade_id` are one. Where several names mean the same column of a channel, the first one of ALIASES
-that the table has is used. A `Mapping` overrides. Columns that mean nothing to the channel go to
-`extra`.
+A column is found by its name, whatever its case and punctuation. Where several names mean the same
+column of a channel, the first one of its aliases that the table has is used; two that both can be a
+price or a size are refused. A `ColumnMapping` overrides. Columns that mean nothing to the channel
+go to `extra`.
 """
 
+import difflib
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,122 +18,58 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loaders import values
-from loaders.channels import CHANNELS, DECIMAL, LEVELS, TIME
-from loaders.levels import LEVEL_COLUMNS, Level, find_levels, flat_levels, nested_levels
-from loaders.mapping import ColumnMapping
-from loaders.values import Flags, Values
+from loaders.agreement import Agreement
+from loaders.aliases import ALIASES, COLUMNS, PARTITION, REQUIRED, plain
+from loaders.channels import CHANNELS, DECIMAL, LEVELS
+from loaders.channels import TIME as INSTANT
+from loaders.levels import Level, find_levels, flat_levels, nested_levels
+from loaders.mapping import NUMBER, TIME, ColumnMapping, said_of
+from loaders.values import Clock, Flags, Notation, Values
 from ticklake.lake.row_rules import Fault, find_faults
 
 if TYPE_CHECKING:
     from loaders.worker import Sink
 
-_EVENT: Final = ("ts_event", "timestamp", "datetime", "time", "date", "ts", "event_time")
-_EVENTS: Final = (
-    *_EVENT,
-    *("exchange_timestamp", "exchange_time", "exchange_ts", "transact_time", "trade_time"),
-)
-_CAPTURE: Final = (
-    *("ts_capture", "capture_ts", "capture_time", "local_timestamp", "local_time", "local_ts"),
-    *("received_at", "receive_time", "receipt_timestamp", "recv_ts", "recv_time", "ts_recv"),
-)
-_SEQUENCE: Final = ("seq", "sequence", "seq_num", "update_id", "last_update_id", "nonce", "u")
+__all__ = [
+    "COLUMNS",
+    "AmbiguousColumnError",
+    "MissingColumnError",
+    "Plan",
+    "deliver",
+    "make_plan",
+    "split",
+]
 
-ALIASES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
-    "trades": {
-        "ts_event": _EVENTS,
-        "ts_capture": _CAPTURE,
-        "trade_id": ("trade_id", "id", "tid", "agg_trade_id"),
-        "price": ("price", "close", "last", "px", "trade_price"),
-        "size": ("size", "volume", "quantity", "amount", "qty", "sz", "trade_size"),
-        "side": ("side", "aggressor_side", "taker_side", "aggressor", "taker_order_side"),
-        "is_buyer_maker": ("is_buyer_maker", "buyer_maker", "maker_is_buyer"),
-        "first_id": ("first_id", "first_trade_id"),
-        "last_id": ("last_id", "last_trade_id"),
-    },
-    "order_book": {
-        "ts_event": _EVENTS,
-        "ts_capture": _CAPTURE,
-        "seq": _SEQUENCE,
-        "is_reset": ("is_reset", "reset"),
-        "bids": ("bids",),
-        "asks": ("asks",),
-    },
-    "tickers": {
-        "ts_event": _EVENTS,
-        "ts_capture": _CAPTURE,
-        "seq": _SEQUENCE,
-        "bid_price": ("bid_price", "best_bid_price", "best_bid", "bid", "bid_px"),
-        "bid_size": (
-            *("bid_size", "bid_qty", "bid_quantity", "bid_amount", "bid_volume", "bid_sz"),
-            *("best_bid_size", "best_bid_qty", "best_bid_quantity", "best_bid_amount"),
-        ),
-        "ask_price": ("ask_price", "best_ask_price", "best_ask", "ask", "ask_px"),
-        "ask_size": (
-            *("ask_size", "ask_qty", "ask_quantity", "ask_amount", "ask_volume", "ask_sz"),
-            *("best_ask_size", "best_ask_qty", "best_ask_quantity", "best_ask_amount"),
-        ),
-        "last_price": ("last_price", "last", "close", "price"),
-    },
-    "mark_prices": {
-        "ts_event": _EVENTS,
-        "ts_capture": _CAPTURE,
-        "mark_price": ("mark_price", "mark", "mark_px"),
-        "index_price": ("index_price", "index", "index_px", "oracle_price", "oracle_px"),
-    },
-    "funding_rates": {
-        "ts_event": (*_EVENTS, "funding_time", "calc_time"),
-        "ts_capture": _CAPTURE,
-        "funding_rate": ("funding_rate", "rate", "funding", "last_funding_rate"),
-        "interval_hours": ("interval_hours", "funding_interval_hours", "funding_interval"),
-        "next_funding_ts": ("next_funding_ts", "next_funding_time", "funding_timestamp"),
-    },
-    "klines": {
-        "open_time": ("open_time", "start_time", *_EVENT),
-        "open": ("open", "open_price", "o"),
-        "high": ("high", "high_price", "h"),
-        "low": ("low", "low_price", "l"),
-        "close": ("close", "close_price", "c"),
-        "volume": ("volume", "vol", "base_volume", "v", "size"),
-        "close_time": ("close_time", "end_time"),
-        "quote_volume": ("quote_volume", "quote_asset_volume", "turnover"),
-        "count": ("count", "trade_count", "trades", "number_of_trades"),
-        "taker_buy_volume": ("taker_buy_volume", "taker_buy_base_asset_volume"),
-        "taker_buy_quote_volume": ("taker_buy_quote_volume", "taker_buy_quote_asset_volume"),
-        "ignore": ("ignore",),
-    },
-}
-REQUIRED: Final = {
-    "trades": ("ts_event", "price", "size"),
-    "order_book": ("ts_event", "bids", "asks"),
-    "tickers": ("ts_event", "bid_price", "ask_price"),
-    "mark_prices": ("ts_event", "mark_price"),
-    "funding_rates": ("ts_event", "funding_rate"),
-    "klines": ("open_time", "open", "high", "low", "close", "volume"),
-}
-"""Columns that a table must have."""
 _ONE_SIDED: Final = frozenset(("bids", "asks", "bid_price", "ask_price"))
-"""Of those, the columns that need no value in every row."""
-
-PARTITION: Final = {
-    "exchange": ("exchange", "venue"),
-    "symbol": ("symbol", "instrument", "ticker", "market", "pair"),
-    "interval": ("interval", "timeframe"),
-}
-
-COLUMNS: Final = {
-    channel: {*aliases, *PARTITION, *(LEVEL_COLUMNS if channel == "order_book" else ())}
-    for channel, aliases in ALIASES.items()
-}
-"""What a mapping can name in each channel."""
-
+"""Of the required columns, those that need no value in every row."""
 _KINDS: Final = {
-    TIME: ("BAD_TIME", "no time between 1980 and 2100"),
-    DECIMAL: ("BAD_DECIMAL", "no number that fits decimal(38, 12)"),
-    pa.float64(): ("BAD_NUMBER", "no finite number"),
-    pa.int64(): ("BAD_INTEGER", "no integer of 64 bits"),
-    pa.bool_(): ("BAD_FLAG", "neither true nor false"),
-    LEVELS: ("BAD_LEVEL", "no list of prices with their sizes"),
+    DECIMAL: "BAD_DECIMAL",
+    pa.float64(): "BAD_NUMBER",
+    pa.int64(): "BAD_INTEGER",
+    pa.bool_(): "BAD_FLAG",
+    LEVELS: "BAD_LEVEL",
 }
+_WHY: Final = {
+    pa.float64(): "is not a finite number",
+    pa.int64(): "is not an integer of 64 bits",
+    pa.bool_(): "is neither true nor false",
+}
+_IS_PRESENT: Final = "is present: "
+"""Goes before the name of a column of `extra`, for the column that says where it has a value."""
+_HINTS: Final = {
+    "size is negative": (
+        '. If its sign is the side, give {"sign": {"positive": "buy", "negative": "sell"}} in the '
+        "mapping"
+    ),
+    "price times size": (
+        '. If the numbers count a smaller unit, give "scale" in the mapping, for example '
+        '{"scale": {"size": "1e-18"}}'
+    ),
+}
+"""What the mapping can do about a row that breaks a rule, by the beginning of its message."""
+_NAMES_SHOWN: Final = 60
+_TEXT_SHOWN: Final = 60
+_LIKELY: Final = 500
 _MAKER: Final = {"true": "sell", "false": "buy", "1": "sell", "0": "buy", "t": "sell", "f": "buy"}
 _SPECIAL: Final = re.compile(r'["\\\x00-\x1f]')
 
@@ -141,13 +77,25 @@ _SPECIAL: Final = re.compile(r'["\\\x00-\x1f]')
 class MissingColumnError(Exception):
     """A table without a column that the channel needs; the message says which and what to do."""
 
-    def __init__(self, channel: str, missing: Sequence[str], names: Sequence[str]) -> None:
-        example = json.dumps({"columns": {missing[0].partition(" ")[0]: names[0]}})
+    def __init__(
+        self, channel: str, missing: Sequence[str], names: Sequence[str], example: str | None = None
+    ) -> None:
+        example = names[0] if example is None and names else example
+        shown = ", ".join(names[:_NAMES_SHOWN])
+        if len(names) > _NAMES_SHOWN:
+            shown += f" and {len(names) - _NAMES_SHOWN:,} more"
+        target = missing[0].partition(" ")[0]
+        said = json.dumps({"columns": {target: example}}, ensure_ascii=False)
         super().__init__(
-            f"No column for {', '.join(missing)} of channel {channel}. The columns are: "
-            f"{', '.join(names)}. Say which is which in the file of --config, for example {example}"
+            f"No column for {', '.join(missing)} of channel {channel}. The columns are: {shown}. "
+            "Say which is which in the file of --config"
+            + (f", for example {said}" if example else "")
         )
         self.missing = missing
+
+
+class AmbiguousColumnError(Exception):
+    """A table with several columns that can be one column of the channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +103,18 @@ class Rows:
     """The good rows of a table, in order, and the faults of the others."""
 
     table: pa.Table
-    """The columns of the channel, then those of the partition that the source has."""
+    """The columns of the channel, those of the partition that the source has, and for each column
+    of `extra` one that says where it has a value."""
     faults: list[Fault]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """Which rows are bad for one reason, and how to say it of one of them."""
+
+    bad: Flags
+    tell: Callable[[int], tuple[str, str]]
+    """The type of error and the message of a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,33 +132,41 @@ class Plan:
     mapping: ColumnMapping
     needed: Sequence[str]
     """Columns of the channel without which a row is bad."""
+    given: Mapping[str, str] = field(default_factory=dict)
+    """The source columns of exchange, symbol and interval that have to agree with a given one."""
+    joined: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The source columns of times that are made of several."""
 
     def read(self, table: pa.Table) -> Rows:
         """Convert some rows. The table has the columns that the plan was made for."""
         schema = CHANNELS[self.channel].schema
         columns: dict[str, pa.Array] = {}
-        judged: list[tuple[Flags, str, str]] = []
+        judged: list[_Judged] = []
         for item in schema:
             found = self._column(item.name, item.type, table)
             if found is None:
                 continue
+            if item.name == "size" and self.mapping.sign is not None:
+                columns["side"] = _sides_of(found.array, self.mapping.sign)
+                found = Values(pc.abs(found.array).cast(item.type), found.bad)
             columns[item.name] = found.array
             if found.bad is not None:
-                judged.append((found.bad, *self._named(item.name, item.type)))
+                judged.append(_Judged(found.bad, self._teller(item.name, item.type, table)))
             if item.name in self.needed and found.array.null_count:
                 missing = found.array.is_null().to_numpy(zero_copy_only=False)
-                told = f"there is no {self.sources[item.name]!r} ({item.name})"
-                judged.append((missing, "MISSING_FIELD", told))
+                judged.append(_missing(missing, self._named(item.name), item.name))
         for name, source in self.partition.items():
-            found = values.strings(table[source])
-            columns[name] = found.array
-            if found.array.null_count:
-                missing = found.array.is_null().to_numpy(zero_copy_only=False)
-                judged.append((missing, "MISSING_FIELD", f"there is no {source!r} ({name})"))
+            texts = self._spelled(name, values.strings(table[source]).array)
+            columns[name] = texts
+            if texts.null_count:
+                missing = texts.is_null().to_numpy(zero_copy_only=False)
+                judged.append(_missing(missing, repr(source), name))
         if self.channel == "order_book" and "is_reset" not in columns:
             columns["is_reset"] = pa.array(np.zeros(table.num_rows, bool))
         if self.extra:
-            columns["extra"] = _as_json(table, self.extra)
+            texts_of = {name: values.strings(table[name]).array for name in self.extra}
+            columns["extra"] = _as_json(texts_of)
+            columns |= {_IS_PRESENT + name: texts.is_valid() for name, texts in texts_of.items()}
         rows = pa.table(columns)
         faults = _first_faults(judged, find_faults(self.channel, rows))
         if faults:
@@ -209,38 +175,109 @@ class Plan:
             rows = rows.filter(pa.array(good))
         return Rows(rows, faults)
 
+    def wanted(self, table: pa.Table) -> Flags:
+        """Return which rows of a table the mapping wants."""
+        flags = np.ones(table.num_rows, bool)
+        for condition in self.mapping.where:
+            texts = values.strings(table[condition.column]).array
+            texts = pc.utf8_trim_whitespace(texts)
+            is_one = pc.is_in(texts, pa.array([v for v in condition.values if v], pa.string()))
+            if None in condition.values:
+                absent = pc.is_in(pc.utf8_lower(texts), pa.array(sorted(values.MISSING)))
+                is_one = pc.or_(is_one, pc.or_(absent, texts.is_null()))
+            flags &= is_one.to_numpy(zero_copy_only=False) != condition.is_not
+        return flags
+
     def _column(self, name: str, kind: pa.DataType, table: pa.Table) -> Values | None:
-        if self.levels.get(name):
-            return flat_levels(table, self.levels[name])
+        if kind == LEVELS:
+            price, size = (self._notation(f"{name[:-1]}_{what}") for what in ("price", "size"))
+            if self.levels.get(name):
+                return flat_levels(table, self.levels[name], price, size)
+            return nested_levels(table[self.sources[name]], name, price, size)
+        if name in self.joined:
+            texts = [values.strings(table[source]).array for source in self.joined[name]]
+            joined = pc.binary_join_element_wise(*texts, " ")
+            return values.instants(joined, self._clock(name))
         source = self.sources.get(name)
+        if name == "side" and self.mapping.sign is not None:
+            return None
         if name == "side" and source is None and "is_buyer_maker" in self.sources:
             return values.sides(table[self.sources["is_buyer_maker"]], _MAKER)
         if source is None:
             return None
         column = table[source]
-        if kind == TIME:
-            return values.instants(column, self.mapping.timestamp_format)
+        if kind == INSTANT:
+            return values.instants(column, self._clock(name))
         if name == "side":
             return values.sides(column, values.SIDES | dict(self.mapping.side))
-        return _CONVERSIONS[kind](column)
+        if kind == DECIMAL:
+            return values.decimals(column, self._notation(name))
+        if kind == pa.float64():
+            return values.doubles(column, self._notation(name))
+        if kind == pa.int64():
+            return values.integers(column, self._notation(name))
+        return values.flags(column) if kind == pa.bool_() else values.strings(column)
 
-    def _named(self, name: str, kind: pa.DataType) -> tuple[str, str]:
-        if name == "side":
-            source = self.sources.get(name) or self.sources["is_buyer_maker"]
-            return "BAD_SIDE", f"{source!r} says no side that is known"
-        error_type, what = _KINDS[kind]
-        source = self.sources.get(name, name)
-        return error_type, f"{source!r} is {what}"
+    def _clock(self, name: str) -> Clock:
+        words = (self.mapping.timestamp_format, self.mapping.timestamp_unit, self.mapping.timezone)
+        return Clock(*(said_of(word, self.channel, name) for word in words))
 
+    def _notation(self, name: str) -> Notation:
+        return Notation(
+            said_of(self.mapping.scale, self.channel, name),
+            said_of(self.mapping.round, self.channel, name),
+            self.mapping.decimal,
+            self.mapping.thousands,
+        )
 
-_CONVERSIONS: Final[dict[pa.DataType, Callable[[pa.Array], Values]]] = {
-    DECIMAL: values.decimals,
-    pa.float64(): values.doubles,
-    pa.int64(): values.integers,
-    pa.bool_(): values.flags,
-    pa.string(): values.strings,
-    LEVELS: nested_levels,
-}
+    def _spelled(self, name: str, texts: pa.Array) -> pa.Array:
+        encoded = texts.dictionary_encode()
+        spelled = [
+            self.mapping.spelled(name, text.strip()) for text in encoded.dictionary.to_pylist()
+        ]
+        return pa.array([text or None for text in spelled], pa.string()).take(encoded.indices)
+
+    def _named(self, name: str) -> str:
+        """Return the source of a column, for a message."""
+        if name in self.joined:
+            return " and ".join(map(repr, self.joined[name]))
+        if name == "side" and name not in self.sources:
+            return repr(self.sources["is_buyer_maker"])
+        return repr(self.sources.get(name, name))
+
+    def _text(self, name: str, table: pa.Table, row: int) -> str:
+        """Return what a row has in the source of a column."""
+        if self.levels.get(name):
+            return ""
+        sources = self.joined.get(name) or [
+            self.sources.get(name) or self.sources.get("is_buyer_maker", "")
+        ]
+        return " ".join(str(values.plain_value(table[source][row])) for source in sources).strip()
+
+    def _teller(
+        self, name: str, kind: pa.DataType, table: pa.Table
+    ) -> Callable[[int], tuple[str, str]]:
+        def tell(row: int) -> tuple[str, str]:
+            text = self._text(name, table, row)
+            is_said = f"{self._named(name)} is {_shown(text)}, which"
+            if kind == INSTANT:
+                error_type, why = values.why_not_a_time(text, self._clock(name))
+                return error_type, f"{is_said} {why}"
+            if name == "side":
+                known = 'buy or sell. "side" of the mapping says what its words mean'
+                return "BAD_SIDE", f"{is_said} is not {known}"
+            if kind == LEVELS:
+                told = "a list of levels, each a price and a size, or an object from price to size"
+                if self.levels.get(name):
+                    return _KINDS[kind], f"a level of the {name} is not a price and a size"
+                return _KINDS[kind], f"{is_said} is not {told}"
+            if kind == DECIMAL:
+                why = values.why_not_a_decimal(text, name, self._notation(name))
+            else:
+                why = _WHY[kind]
+            return _KINDS[kind], f"{is_said} {why}"
+
+        return tell
 
 
 def make_plan(
@@ -251,23 +288,38 @@ def make_plan(
     given: Sequence[str] = (),
     by_alias: bool = True,
     ignored: Sequence[str] = (),
+    sample: Callable[[], Mapping[str, Sequence[str]]] | None = None,
 ) -> Plan:
     """Return what to do with a table of these columns.
 
-    `given` are the partition columns whose value is known, so no column is looked for. Without
-    `by_alias` only the mapping says what is what. `ignored` columns do not go to `extra`. Raises
-    MissingColumnError.
+    `given` are the partition columns whose value is known; columns that say them too are found so
+    that they can be compared. Without `by_alias` only the mapping says what is what. `ignored`
+    columns do not go to `extra`. `sample` returns some values of each column as text, which tell a
+    likely column for one that is missing. Raises MissingColumnError and AmbiguousColumnError.
     """
     wanted = mapping.of_channel(channel)
     aliases = ALIASES[channel]
-    sources = {}
+    known = set(names)
+    partition_by = CHANNELS[channel].partition_by
+    sources: dict[str, str] = {}
+    joined: dict[str, tuple[str, ...]] = {}
+    missing = []
     for target, source in wanted.items():
-        if target in (*aliases, *PARTITION) and source in names:
+        if target not in (*aliases, *PARTITION) or source is None:
+            continue
+        absent = [
+            name for name in ([source] if isinstance(source, str) else source) if name not in known
+        ]
+        if absent:
+            missing.append(f"{target} ({absent[0]!r} of the mapping)")
+        elif isinstance(source, str):
             sources[target] = source
-    missing = [
-        f"{target} ({source!r} of the mapping)"
-        for target, source in wanted.items()
-        if target in (*aliases, *PARTITION) and source not in names
+        else:
+            joined[target] = source
+    missing += [
+        f"where ({condition.column!r} of the mapping)"
+        for condition in mapping.where
+        if condition.column not in known
     ]
     levels: dict[str, list[Level]] = {}
     if channel == "order_book":
@@ -276,34 +328,88 @@ def make_plan(
             for side in ("bids", "asks")
             if side not in wanted
         }
-    in_levels = {name for side in levels.values() for level in side for name in level.columns}
-    taken = {*sources.values(), *in_levels}
-    partition_by = CHANNELS[channel].partition_by
-    looked_for = aliases | {
-        name: known
-        for name, known in PARTITION.items()
-        if name in partition_by and name not in given
-    }
+    taken = {*sources.values(), *(name for found in joined.values() for name in found)}
+    taken |= {name for side in levels.values() for level in side for name in level.columns}
+    looked_for = aliases | {name: PARTITION[name] for name in PARTITION if name in partition_by}
     by_name = {plain(name): name for name in reversed(names) if name not in taken}
-    for target, known in looked_for.items() if by_alias else ():
+    for target, others in looked_for.items() if by_alias else ():
         if target in wanted or levels.get(target):
             continue
-        alias = next((alias for alias in map(plain, known) if alias in by_name), None)
-        if alias is not None:
-            sources[target] = by_name.pop(alias)
-            taken.add(sources[target])
+        found = [alias for alias in dict.fromkeys(map(plain, others)) if alias in by_name]
+        if not found:
+            continue
+        is_number = target in REQUIRED[channel] and COLUMNS[channel][target] == NUMBER
+        if is_number and len(found) > 1 and found[0] != plain(target):
+            _refuse_ambiguous(channel, target, [by_name[alias] for alias in found])
+        sources[target] = by_name.pop(found[0])
+        taken.add(sources[target])
     if "side" in sources and "is_buyer_maker" in sources:
         taken.discard(sources.pop("is_buyer_maker"))
-    found = {*sources, *(side for side in levels if levels[side])}
-    needed = [*REQUIRED[channel]]
-    needed += [name for name in partition_by[:-1] if name not in given]
-    missing += [name for name in needed if name not in found and name not in wanted]
+    if mapping.sign is not None and channel == "trades":
+        for name in {"side", "is_buyer_maker"} & sources.keys():
+            taken.discard(sources.pop(name))
+    found_ones = {*sources, *joined, *(side for side in levels if levels[side])}
+    needed = [*REQUIRED[channel], *(name for name in partition_by[:-1] if name not in given)]
+    missing += [
+        name for name in needed if name not in found_ones and wanted.get(name, None) is None
+    ]
     if missing:
-        raise MissingColumnError(channel, missing, names)
+        target = missing[0].partition(" ")[0]
+        free = [name for name in names if name not in taken or name == sources.get("ts_capture")]
+        example = _likely(channel, target, free, sample() if sample else None)
+        raise MissingColumnError(channel, missing, names, example or "")
     partition = {name: sources.pop(name) for name in PARTITION if name in sources}
-    extra = [name for name in names if name not in {*taken, *partition.values(), *ignored}]
-    valued = [name for name in REQUIRED[channel] if name not in _ONE_SIDED]
-    return Plan(channel, sources, levels, partition, extra, mapping, valued)
+    placed = {*taken, *ignored}
+    return Plan(
+        channel,
+        sources,
+        levels,
+        {name: source for name, source in partition.items() if name not in given},
+        [name for name in names if name not in placed],
+        mapping,
+        [name for name in REQUIRED[channel] if name not in _ONE_SIDED],
+        {name: source for name, source in partition.items() if name in given},
+        joined,
+    )
+
+
+def _refuse_ambiguous(channel: str, target: str, columns: Sequence[str]) -> None:
+    listed = " and ".join(map(repr, columns))
+    example = json.dumps({"columns": {target: columns[0]}}, ensure_ascii=False)
+    raise AmbiguousColumnError(
+        f"The columns {listed} can each be the {target} of channel {channel}. Say which one is, in "
+        f"the file of --config, for example {example}"
+    )
+
+
+def _likely(
+    channel: str, target: str, names: Sequence[str], sample: Mapping[str, Sequence[str]] | None
+) -> str | None:
+    """Return the column that most likely is the one that is missing, None if none is likely."""
+    kind = COLUMNS[channel].get(target)
+    known = ALIASES[channel].get(target) or PARTITION.get(target) or (target,)
+    words = {*map(plain, known)}
+    if kind == TIME:
+        words |= {"time", "date", "stamp"}
+
+    def fits(name: str) -> bool:
+        if sample is None or kind not in (TIME, NUMBER):
+            return True
+        texts = pa.array([*sample.get(name, ())], pa.string())
+        found = values.instants(texts) if kind == TIME else values.doubles(texts)
+        good = len(texts) - found.array.null_count
+        # Dates of another format are times too: it is the name that tells.
+        is_named = any(word in plain(name) for word in ("time", "date", "stamp"))
+        return good > 0 or (kind == TIME and is_named)
+
+    def likeness(name: str) -> float:
+        text = plain(name)
+        contained = max((len(word) for word in words if len(word) > 2 and word in text), default=0)
+        ratio = max(difflib.SequenceMatcher(None, word, text).ratio() for word in words)
+        return ratio + (0.5 if contained else 0)
+
+    likely = [name for name in names[:_LIKELY] if fits(name)]
+    return max(likely, key=likeness, default=None)
 
 
 def deliver(
@@ -313,26 +419,39 @@ def deliver(
     given: Mapping[str, str],
     describe: Callable[[int], Mapping[str, Any]],
     told: set[Fault] | None = None,
+    agreement: Agreement | None = None,
 ) -> None:
     """Convert some rows and give them to the sink.
 
     `given` holds the partition values that no column has. `describe` returns where a row was, and
     its content. Faults that are `told` are not told again, as where rows go to two channels; those
-    of these rows join them.
+    of these rows join them. `agreement` looks at the rows. Raises BrokenObjectError if it refuses.
     """
+    wanted = plan.wanted(table)
+    places = np.arange(table.num_rows)
+    if not wanted.all():
+        sink.skip("NOT_WANTED", int((~wanted).sum()))
+        table, places = table.filter(pa.array(wanted)), places[wanted]
+    if agreement is not None:
+        agreement.look(table)
     rows = plan.read(table)
     for fault in rows.faults:
         if told is None or fault not in told:
-            sink.reject(fault.error_type, fault.message, **describe(fault.row))
+            sink.reject(fault.error_type, fault.message, **describe(int(places[fault.row])))
     if told is not None:
         told.update(rows.faults)
     for key, part in split(rows.table, list(plan.partition)):
         where = {**given, **key}
+        if agreement is not None and plan.channel == "klines":
+            agreement.candles(where, part["open_time"].combine_chunks())
         if sink.symbols is not None and where.get("symbol") not in sink.symbols:
             continue
-        for name, count in _names_in(part, plan.extra).items():
-            sink.extra(name, count)
-        part = part.select([name for name in part.column_names if name not in plan.partition])
+        for name in plan.extra:
+            count = pc.sum(part[_IS_PRESENT + name]).as_py()
+            if count:
+                sink.extra(name, count)
+        columns = [name for name in part.column_names if not name.startswith(_IS_PRESENT)]
+        part = part.select([name for name in columns if name not in plan.partition])
         sink.rows(
             plan.channel,
             part,
@@ -361,32 +480,40 @@ def split(table: pa.Table, names: Sequence[str]) -> list[tuple[dict[str, str], p
     return parts
 
 
-def plain(name: str) -> str:
-    """Return a name without its case and punctuation."""
-    return re.sub(r"[\W_]", "", name.lower())
-
-
-def _first_faults(
-    judged: Sequence[tuple[Flags, str, str]], by_rule: Sequence[Fault]
-) -> list[Fault]:
+def _first_faults(judged: Sequence[_Judged], by_rule: Sequence[Fault]) -> list[Fault]:
     """Return one fault for each bad row: of the first column that has one, else of a rule."""
     faults: dict[int, Fault] = {}
-    for bad, error_type, message in judged:
-        for row in np.flatnonzero(bad).tolist():
-            faults.setdefault(row, Fault(row, error_type, message))
+    for one in judged:
+        for row in np.flatnonzero(one.bad).tolist():
+            if row not in faults:
+                faults[row] = Fault(row, *one.tell(row))
     for fault in by_rule:
-        faults.setdefault(fault.row, fault)
+        hint = next((hint for said, hint in _HINTS.items() if fault.message.startswith(said)), "")
+        faults.setdefault(fault.row, Fault(fault.row, fault.error_type, fault.message + hint))
     return [faults[row] for row in sorted(faults)]
 
 
-def _as_json(table: pa.Table, names: Sequence[str]) -> pa.Array:
+def _missing(flags: Flags, source: str, name: str) -> _Judged:
+    return _Judged(flags, lambda _: ("MISSING_FIELD", f"there is no {source} ({name})"))
+
+
+def _sides_of(sizes: pa.Array, sides: tuple[str, str]) -> pa.Array:
+    """Return the side that the sign of each size tells, null for 0."""
+    zero = pa.scalar(0, sizes.type)
+    negative = pc.if_else(pc.less(sizes, zero), sides[1], pa.scalar(None, pa.string()))
+    return pc.if_else(pc.greater(sizes, zero), sides[0], negative)
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _TEXT_SHOWN else text[:_TEXT_SHOWN] + "...")
+
+
+def _as_json(columns: Mapping[str, pa.Array]) -> pa.Array:
     """Return the values of some columns as JSON objects, null where all are missing."""
-    pieces = []
-    for name in names:
-        quoted = _quoted(values.strings(table[name]).array)
-        pieces.append(
-            pc.binary_join_element_wise(f",{json.dumps(name)}:", quoted, "").fill_null("")
-        )
+    pieces = [
+        pc.binary_join_element_wise(f",{json.dumps(name)}:", _quoted(texts), "").fill_null("")
+        for name, texts in columns.items()
+    ]
     joined = pc.binary_join_element_wise(*pieces, "")
     objects = pc.binary_join_element_wise("{", pc.utf8_slice_codeunits(joined, 1), "}", "")
     return pc.if_else(pc.equal(joined, ""), None, objects)
@@ -398,14 +525,3 @@ def _quoted(texts: pa.Array) -> pa.Array:
     encoded = texts.dictionary_encode()
     quoted = [json.dumps(text, ensure_ascii=False) for text in encoded.dictionary.to_pylist()]
     return pa.array(quoted, pa.string()).take(encoded.indices)
-
-
-def _names_in(table: pa.Table, names: Sequence[str]) -> Counter[str]:
-    """Count the rows with a value in `extra` of each column that has no place."""
-    counts: Counter[str] = Counter()
-    for name in names:
-        head = json.dumps(name) + ":"
-        there = pc.sum(pc.match_substring(table["extra"], head)).as_py()
-        if there:
-            counts[name] = there
-    return counts

@@ -1,5 +1,6 @@
 """From the bytes of an object to text and to chunks of whole lines, in bounded memory."""
 
+import codecs
 import io
 import json
 import zlib
@@ -10,7 +11,7 @@ from typing import Any, BinaryIO, Final, Literal, Protocol
 import lz4.frame
 import pyarrow as pa
 
-Codec = Literal["lz4", "gzip", "zstd"] | None
+Codec = Literal["lz4", "gzip", "zstd", "bz2"] | None
 """How an object is compressed; None where it is not."""
 
 READ_SIZE: Final = 1 << 20
@@ -33,8 +34,76 @@ class BrokenObjectError(Exception):
 
 def codec_of(path: str) -> Codec:
     """Return what the name of an object says of its compression."""
-    codecs: dict[str, Codec] = {".lz4": "lz4", ".gz": "gzip", ".zst": "zstd"}
-    return next((codec for end, codec in codecs.items() if path.endswith(end)), None)
+    ends: dict[str, Codec] = {".lz4": "lz4", ".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
+    return next((codec for end, codec in ends.items() if path.endswith(end)), None)
+
+
+HEAD_SIZE: Final = 512
+_CODECS: Final[tuple[tuple[bytes, Codec], ...]] = (
+    (b"\x1f\x8b", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\x04\x22\x4d\x18", "lz4"),
+    *((b"BZh%d1AY&SY" % level, "bz2") for level in range(1, 10)),
+)
+_OTHERS: Final = (
+    (b"PAR1", "Parquet, which `ticklake land spool` reads"),
+    (b"\xfd7zXZ\x00", "compressed with xz: decompress it, or use gzip, zstd or lz4"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it, or use ZIP"),
+    (b"Rar!", "a RAR archive: unpack it, or use ZIP"),
+    (b"ARROW1", "Arrow, which can be written as Parquet for `ticklake land spool`"),
+    (b"ORC", "ORC, which can be written as Parquet for `ticklake land spool`"),
+    (b"Obj\x01", "Avro, which can be written as Parquet for `ticklake land spool`"),
+    (b"\x89HDF", "HDF5, which can be written as Parquet for `ticklake land spool`"),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook: save it as CSV"),
+)
+
+
+class Peeked(io.RawIOBase):
+    """A stream of which the first bytes are known, and still to be read."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        head = b""
+        while len(head) < HEAD_SIZE and (piece := stream.read(HEAD_SIZE - len(head))):
+            head += piece
+        self.head = head
+        self._rest = head
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        if self._rest and size >= 0:
+            data, self._rest = self._rest[:size], self._rest[size:]
+            return data
+        data, self._rest = self._rest, b""
+        return data + self._stream.read(size)
+
+    def seekable(self) -> bool:
+        return isinstance(self._stream, io.IOBase) and self._stream.seekable()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._rest = b""
+        return self._stream.seek(offset, whence)
+
+
+def codec_of_text(head: bytes, path: str) -> Codec:
+    """Return how an object of text is compressed, which its first bytes tell, else its name.
+
+    Raises BrokenObjectError if the bytes are those of something else.
+    """
+    for magic, codec in _CODECS:
+        if head.startswith(magic):
+            return codec
+    for magic, what in _OTHERS:
+        if head.startswith(magic):
+            raise BrokenObjectError("NOT_CSV", f"it is not text, but {what}")
+    if head[257:262] == b"ustar":
+        raise BrokenObjectError("NOT_CSV", "it is a tar archive: unpack it, or use ZIP")
+    named = codec_of(path)
+    # Some tools decompress a file and keep its name.
+    is_text = bool(head) and not any(byte < 9 or byte > 126 for byte in head)
+    return None if is_text else named
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +117,10 @@ class Chunk:
 class Text(Protocol):
     """The decoded text of an object."""
 
-    cut: BrokenObjectError | None
-    """Why the text ended before its end; None until it did."""
+    @property
+    def cut(self) -> BrokenObjectError | None:
+        """Why the text ended before its end; None until it did."""
+        ...
 
     def read(self, size: int) -> bytes:
         """Return the next `size` bytes, fewer only at the end or where the object is cut.
@@ -81,15 +152,19 @@ def chunks(
     codec: Codec = "lz4",
     json_lines: bool = True,
     on_cut: OnCut | None = None,
+    encoding: str | None = None,
 ) -> Iterator[Chunk]:
     """Yield the lines of an object in chunks of about `size` bytes, each line whole.
 
     Only the last line may lack its newline; of JSON lines it has to be a whole JSON value then.
     Where chunks are cut depends on the decoded text alone, not on how the stream hands out its
-    bytes. Of a compressed object that is cut, as by a recorder that was killed, the whole lines
-    are yielded if there is `on_cut`; otherwise it is broken. Raises BrokenObjectError.
+    bytes. Text of an `encoding` is given out as UTF-8. Of a compressed object that is cut, as by a
+    recorder that was killed, the whole lines are yielded if there is `on_cut`; otherwise it is
+    broken. Raises BrokenObjectError.
     """
     decoded = open_text(stream, codec)
+    if encoding is not None:
+        decoded = _Recoded(decoded, encoding)
     rest = b""
     wanted = size
     offset = 0
@@ -261,6 +336,52 @@ class _Stream:
         except OSError:
             pass
         return bytes(found)
+
+
+class _Recoded:
+    """Text of another encoding, as UTF-8. UTF-16 is known by its mark, whatever was said."""
+
+    def __init__(self, text: Text, encoding: str) -> None:
+        self._text = text
+        self._encoding = encoding
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._ready = b""
+        self._begun = False
+        self._ended = False
+
+    def read(self, size: int) -> bytes:
+        parts = [self._ready]
+        length = len(self._ready)
+        while length < size and not self._ended:
+            parts.append(self._next())
+            length += len(parts[-1])
+        text = b"".join(parts)
+        self._ready = text[size:]
+        return text[:size]
+
+    @property
+    def cut(self) -> BrokenObjectError | None:
+        return self._text.cut
+
+    def broken(self, error_type: str, message: str) -> BrokenObjectError:
+        return self._text.broken(error_type, message)
+
+    def _next(self) -> bytes:
+        data = self._text.read(READ_SIZE)
+        self._ended = len(data) < READ_SIZE
+        if not self._begun:
+            self._begun = True
+            if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                self._encoding = "utf-16"
+            if self._encoding not in ("", "utf-8", "utf-8-sig"):  # those are checked line by line
+                self._decoder = codecs.getincrementaldecoder(self._encoding)()
+        if self._decoder is None:
+            return data
+        try:
+            return self._decoder.decode(data, self._ended).encode()
+        except UnicodeError as error:
+            told = f"the text is not of the encoding {self._encoding} ({error})"
+            raise self.broken("BAD_ENCODING", told) from None
 
 
 class _Counted(io.RawIOBase):

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 from typing import Any, NoReturn
 
 
@@ -30,16 +31,30 @@ def load(text: bytes) -> Any:
 
 
 def dump(value: Any) -> str:
-    """Return compact JSON in which every number is written as the source wrote it."""
+    """Return compact JSON in which every number is written as the source wrote it.
+
+    What JSON does not have is written as text: times, decimals, bytes, NaN and infinity.
+    """
     match value:
         case NumberText():
             return str(value)
         case dict():
-            return "{" + ",".join(f"{dump(key)}:{dump(item)}" for key, item in value.items()) + "}"
-        case list():
+            return "{" + ",".join(f"{_name(key)}:{dump(item)}" for key, item in value.items()) + "}"
+        case list() | tuple():
             return "[" + ",".join(map(dump, value)) + "]"
-        case _:
+        case bytes():
+            (text,) = verbatim(value).values()
+            return dump(text)
+        case float() if not math.isfinite(value):
+            return json.dumps(str(value))
+        case None | bool() | int() | float() | str():
             return json.dumps(value, ensure_ascii=False)
+        case _:
+            return json.dumps(str(value), ensure_ascii=False)
+
+
+def _name(key: Any) -> str:
+    return json.dumps(str(key), ensure_ascii=False)
 
 
 def verbatim(text: bytes) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from loaders.landing import Item, Request, opened
-from loaders.mapping import NO_MAPPING, ColumnMapping
+from loaders.mapping import NO_MAPPING, PARTITION, ColumnMapping
 from loaders.source import Source, SourceObject
 from ticklake.lake.errors import LakeError
 
@@ -33,7 +33,6 @@ STREAMS: Final = {
     **dict.fromkeys(("kline", "klines", "ohlcv", "candles"), "klines"),
 }
 """The channel of a stream, by its name in lower case without `_` and `-`, or digits at its end."""
-_GIVEN: Final = ("exchange", "symbol", "interval")
 
 
 def spool_request(
@@ -87,10 +86,11 @@ class SpoolParser:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        from loaders.columns import MissingColumnError, deliver, make_plan
+        from loaders.agreement import Agreement, refuse_other_kind
+        from loaders.columns import AmbiguousColumnError, MissingColumnError, deliver, make_plan
         from loaders.decode import BrokenObjectError
 
-        given = dict(self.given)
+        given = self._agreed(dict(self.given))
         with tempfile.TemporaryFile() as file:
             with source.open(found.path) as stream:
                 shutil.copyfileobj(stream, file, 1 << 20)
@@ -100,25 +100,37 @@ class SpoolParser:
             except (pa.ArrowException, OSError) as error:
                 raise BrokenObjectError("NOT_PARQUET", f"it cannot be opened: {error}") from None
             names = parquet.schema_arrow.names
+            if len(set(names)) < len(names):
+                raise BrokenObjectError("DUPLICATE_COLUMN", "two columns have the same name")
+            refuse_other_kind(self.channel, found.path.rpartition("/")[2], names, self.mapping)
             try:
                 plan = make_plan(self.channel, names, self.mapping, given=list(given))
             except MissingColumnError as error:
                 raise BrokenObjectError("MISSING_COLUMN", str(error)) from None
+            except AmbiguousColumnError as error:
+                raise BrokenObjectError("AMBIGUOUS_COLUMN", str(error)) from None
+            agreement = Agreement(
+                self.channel, given, plan.given, names, self.mapping, "the path's "
+            )
             first = 0
             for table in _tables(parquet):
-                table = self._spelled(table, plan.partition.get("symbol"))
-                deliver(plan, table, sink, given, _described(table, first))
+                where = _described(table, first)
+                deliver(plan, table, sink, given, where, agreement=agreement)
                 first += table.num_rows
+            agreement.finish()
 
-    def _spelled(self, table: Any, column: str | None) -> Any:
-        """Return rows with the symbols of a column in the case that the mapping asks for."""
-        import pyarrow.compute as pc
+    def _agreed(self, given: dict[str, str]) -> dict[str, str]:
+        """Return what the path and the mapping say of all rows. Raises BrokenObjectError."""
+        from loaders.agreement import agree
+        from loaders.decode import BrokenObjectError
 
-        if column is None or self.mapping.symbol_case is None:
-            return table
-        turn = pc.utf8_upper if self.mapping.symbol_case == "upper" else pc.utf8_lower
-        place = table.column_names.index(column)
-        return table.set_column(place, column, turn(table[column].cast("string")))
+        for name, value in self.mapping.constants:
+            if name in given and not agree(name, given[name], value):
+                raise BrokenObjectError(
+                    f"OTHER_{name.upper()}",
+                    f"its path says {given[name]}, and 'constants' of the mapping {value}",
+                )
+        return given | dict(self.mapping.constants)
 
 
 def _tables(parquet: Any) -> Iterator[Any]:
@@ -142,11 +154,11 @@ def _tables(parquet: Any) -> Iterator[Any]:
 
 def _described(table: Any, first: int) -> Any:
     """Return what says where a row was, and what it held."""
+    from loaders.values import plain_value
 
     def describe(row: int) -> dict[str, Any]:
-        (content,) = table.slice(row, 1).to_pylist()
-        texts = {name: None if v is None else str(v) for name, v in content.items()}
-        return {"row": first + row, "content": texts}
+        content = {name: plain_value(table[name][row]) for name in table.column_names}
+        return {"row": first + row, "content": content}
 
     return describe
 
@@ -155,9 +167,7 @@ def _parser(path: str, channel: str | None, mapping: ColumnMapping) -> SpoolPars
     assert channel is not None, "streams without a channel are refused before"
     folders = dict(part.split("=", 1) for part in path.split("/")[:-1] if "=" in part)
     folders = {name: unquote(value) for name, value in folders.items()}
-    given = {name: folders[name] for name in _GIVEN if name in folders}
-    if "symbol" in given:
-        given["symbol"] = mapping.spelled(given["symbol"])
+    given = {name: mapping.spelled(name, folders[name]) for name in PARTITION if name in folders}
     return SpoolParser(channel, tuple(given.items()), mapping)
 
 

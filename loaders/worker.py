@@ -104,7 +104,7 @@ class Sink:
     def reject_as(self, entry: dict[str, Any]) -> None:
         """Set something aside as a JSON line of the caller's making, with an `error_type`."""
         self.rejected[entry["error_type"]] += 1
-        self._rejects.write(dump(entry).encode() + b"\n")
+        self._rejects.write(dump(entry).encode(errors="backslashreplace") + b"\n")
 
     def extra(self, name: str, count: int = 1) -> None:
         """Count rows with a field that has no column and went to `extra`."""

@@ -22,7 +22,8 @@ from ticklake.lake.errors import LakeError
 def read(data: bytes, header: list[str] | None = None) -> tuple[list[Any], list[BadLine]]:
     """Return the rows with their line numbers, and the lines that are none."""
     bad: list[BadLine] = []
-    found = CsvObject(io.BytesIO(data), None, header)
+    mapping = ColumnMapping(header=None if header is None else tuple(header))
+    found = CsvObject(io.BytesIO(data), None, mapping)
     rows = []
     for lines in found.lines(bad.append):
         columns = lines.table.to_pydict().values()
@@ -179,7 +180,7 @@ def test_levels_by_a_pattern_of_the_mapping() -> None:
     ],
 )
 def test_nested_levels_of_any_kind(column: pa.Array) -> None:
-    found = nested_levels(column)
+    found = nested_levels(column, "bids")
     assert found.bad is None
     assert found.array.to_pylist() == [LEVELS]
 
@@ -196,7 +197,7 @@ def test_nested_levels_of_any_kind(column: pa.Array) -> None:
     ],
 )
 def test_a_level_that_is_none_spoils_its_row_alone(column: pa.Array) -> None:
-    found = nested_levels(column)
+    found = nested_levels(column, "bids")
     assert found.bad is not None
     assert found.bad.tolist() == [True, False]
     assert found.array[1].as_py() == [{"price": 1.0, "size": 2.0}]

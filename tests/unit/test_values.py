@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from loaders import values
 from loaders.channels import DECIMAL, TIME
-from loaders.values import Values
+from loaders.values import Clock, Values
 
 MOMENT = datetime(2024, 3, 1, 12, 0, 1, 123456, UTC)
 SECONDS = 1709294401
@@ -71,11 +71,11 @@ def test_missing_values_are_null_in_every_type(text: str | None) -> None:
 
 def test_an_explicit_format_decides_alone() -> None:
     def convert(array: pa.Array) -> Values:
-        return values.instants(array, "%d/%m/%Y %H:%M:%S.%f%z")
+        return values.instants(array, Clock(form="%d/%m/%Y %H:%M:%S.%f%z"))
 
     assert one(convert, "01/03/2024 13:00:01.123456+0100") == MOMENT
     assert one(convert, "1709294401") == "bad"
-    plain = values.instants(pa.array(["01.03.2024"]), "%d.%m.%Y").array[0].as_py()
+    plain = values.instants(pa.array(["01.03.2024"]), Clock(form="%d.%m.%Y")).array[0].as_py()
     assert plain == datetime(2024, 3, 1, tzinfo=UTC)
 
 

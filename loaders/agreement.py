@@ -1,0 +1,395 @@
+"""Whether the rows of an object are what they are landed as.
+
+Its own columns may name an exchange, a symbol or an interval; they must agree with the one that was
+given. The distance of candles must agree with their interval. What looks like trades or whole books
+may be something else, such as changes of a book. All of that is known only as the object is read:
+what does not agree is refused as a whole, and nothing of it lands.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loaders import values
+from loaders.aliases import NUMBERED, PARTITION, plain
+from loaders.decode import BrokenObjectError
+from loaders.mapping import ColumnMapping
+
+_SHOWN: Final = 5
+
+# Venues that changed their names, or are known by a short one, as Tardis calls them.
+_VENUES: Final = {
+    "okx": "okex",
+    "htx": "huobi",
+    "gate": "gateio",
+    "gdax": "coinbase",
+    "cbse": "coinbase",
+    "coinbasepro": "coinbase",
+    "binancespot": "binance",
+}
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_UNITS: Final = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes", "t"), "m"),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours", "hourly"), "h"),
+    **dict.fromkeys(("d", "day", "days", "daily"), "d"),
+    **dict.fromkeys(("w", "wk", "week", "weeks", "weekly"), "w"),
+}
+_USUAL: Final = frozenset(
+    f"{count}{unit}"
+    for unit, counts in {
+        "s": (1, 5, 10, 15, 30),
+        "m": (1, 2, 3, 5, 10, 15, 20, 30),
+        "h": (1, 2, 3, 4, 6, 8, 12),
+        "d": (1, 3),
+        "w": (1,),
+    }.items()
+    for count in counts
+)
+_DISTANCES: Final = 10_000
+
+_LIQUIDATIONS: Final = frozenset(
+    ("liquidation", "liquidations", "liq", "liqs", "forceorder", "forceorders")
+)
+_NAMED: Final = {
+    **dict.fromkeys(("trade", "trades", "aggtrade", "aggtrades", "prints"), "trades"),
+    **dict.fromkeys(_LIQUIDATIONS, "liquidations"),
+    **dict.fromkeys(("quotes", "quote", "bbo", "bookticker", "tickers"), "tickers"),
+    **dict.fromkeys(("kline", "klines", "ohlc", "ohlcv", "candle", "candles"), "klines"),
+    **dict.fromkeys(("orderbook", "orderbooks", "book", "books", "depth", "l2book"), "order_book"),
+    **dict.fromkeys(
+        ("incremental", "depthupdate", "depthupdates", "l2update", "l2updates", "diffs", "mbo"),
+        "changes of a book",
+    ),
+    **dict.fromkeys(
+        ("markpriceklines", "indexpriceklines", "premiumindexklines"),
+        "candles of mark prices, index prices or premiums",
+    ),
+    **dict.fromkeys(("funding", "fundingrate", "fundingrates"), "funding_rates"),
+}
+"""What the words of a file's name say that it holds."""
+_ORDERS: Final = frozenset(
+    (
+        *("bankruptcyprice", "bkpx", "bkloss", "accumulatedfillquantity", "accumulatedfilledqty"),
+        *("lastfillquantity", "lastfilledquantity", "originalquantity"),
+    )
+)
+"""Columns of liquidation orders."""
+_IS_WHOLE: Final = frozenset(("snapshot", "issnapshot"))
+_PREVIOUS: Final = frozenset(
+    ("prevseqid", "pu", "prevupdateid", "prevseq", "previousupdateid", "firstupdateid")
+)
+"""Columns that only a change of a book has."""
+_KIND_OF_ROW: Final = frozenset(
+    ("action", "type", "event", "eventtype", "updatetype", "msgtype", "messagetype", "recordtype")
+)
+_CHANGES: Final = frozenset(
+    ("update", "delta", "diff", "l2update", "change", "insert", "delete", "remove", "set", "add")
+)
+_NOT_TRADES: Final = frozenset(
+    (
+        *("add", "cancel", "modify", "clear", "insert", "update", "delete", "change", "l2update"),
+        *("quote", "quotes", "bbo", "order", "depth", "book", "open", "done", "received"),
+    )
+)
+_DATABENTO_ACTIONS: Final = frozenset("acmrfn")  # all but T, the trades
+
+Ints = npt.NDArray[np.int64]
+
+
+def spelling(symbol: str) -> str:
+    """Return a symbol without its case, and without punctuation that no digit or name needs."""
+    return re.sub(r"(?<=[a-z])[\W_](?=[a-z0-9])|(?<=[0-9])[\W_](?=[a-z])", "", symbol.lower())
+
+
+def seconds_of(interval: str) -> int | None:
+    """Return the length of an interval such as 1m, 4h or 1DAY; None if it is not one of those."""
+    text = interval.strip()
+    shape = re.fullmatch(r"(\d*)\s*([A-Za-z]+)|([A-Za-z]+)\s*(\d+)", text)
+    if shape is None or text.endswith("M"):  # months differ in length
+        return None
+    count, unit = (shape[1], shape[2]) if shape[2] else (shape[4], shape[3])
+    known = _UNITS.get(unit.lower().removeprefix("pt"))
+    return None if known is None else int(count or 1) * _SECONDS[known]
+
+
+def agree(name: str, said: str, wanted: str) -> bool:
+    """Return whether two exchanges, symbols or intervals are one, but for how they are written."""
+    if said == wanted:
+        return True
+    if name == "symbol":
+        return spelling(said) == spelling(wanted)
+    if name == "exchange":
+        first, second = (_VENUES.get(plain(text), plain(text)) for text in (said, wanted))
+        return first == second
+    length = seconds_of(wanted)
+    if length is None:
+        return plain(said) == plain(wanted) and said.endswith("M") == wanted.endswith("M")
+    if said.isdecimal():  # of an unknown unit: the distance of the candles decides
+        return length in (int(said), int(said) * 60, int(said) // 1000)
+    return seconds_of(said) == length
+
+
+def refuse_other_kind(
+    channel: str, path: str, names: Sequence[str], mapping: ColumnMapping
+) -> None:
+    """Raise BrokenObjectError if the name of a file or of its columns say that it holds others."""
+    if mapping.channel == channel:
+        return
+    named = _kinds_named(path)
+    columns = {plain(name) for name in names}
+    wanted = mapping.of_channel(channel)
+    is_said = all(isinstance(wanted.get(name), str) for name in ("price", "size"))
+    other, why = "", ""
+    if channel == "trades":
+        others = named - {"trades"}
+        if "liquidations" in named or (others and "trades" not in named):
+            other = "liquidations" if "liquidations" in named else min(others)
+            why = "its name says so"
+        elif columns & _ORDERS:
+            other, why = "liquidations", _columns_say(names, _ORDERS)
+        elif columns & {*_IS_WHOLE, "updatetype", *_PREVIOUS}:
+            other = "changes of a book"
+            why = _columns_say(names, {*_IS_WHOLE, "updatetype", *_PREVIOUS})
+        elif {"open", "high", "low", "close"} <= columns and not is_said:
+            other, why = "klines", "it has columns for open, high, low and close"
+        elif (
+            any(name.startswith(("bid", "bestbid")) for name in columns)
+            and any(name.startswith(("ask", "bestask")) for name in columns)
+            and not (is_said or columns & {"side", "tradeid", "tid", "takerside", "isbuyermaker"})
+        ):
+            other = "tickers"
+            why = "it has bids and asks, and neither a side nor a trade id"
+    elif channel == "klines":
+        other = next((kind for kind in sorted(named) if kind.startswith("candles of")), "")
+        why = "its name says so"
+    elif channel == "order_book" and "changes of a book" in named:
+        other, why = "changes of a book", "its name says so"
+    if other:
+        raise BrokenObjectError(
+            "OTHER_KIND",
+            f"it looks like {other}: {why}. It was to be landed as {channel}. If that is right, "
+            f'give {{"channel": "{channel}"}} in the file of --config',
+        )
+
+
+def _kinds_named(path: str) -> set[str]:
+    folder, _, base = path.rpartition("/")
+    tokens = {*_tokens(base), plain(base)}
+    kinds = {_NAMED[token] for token in tokens if token in _NAMED}
+    if kinds & {"candles of mark prices, index prices or premiums"}:
+        kinds -= {"klines"}
+    if _LIQUIDATIONS & {*_tokens(folder.rpartition("/")[2])} and "trades" not in kinds:
+        kinds.add("liquidations")
+    return kinds
+
+
+def _tokens(text: str) -> set[str]:
+    """Return the words of a name, and each two that follow one another as one."""
+    words = [word.lower() for word in re.findall(r"[A-Za-z]+[0-9]*|[0-9]+", text)]
+    parts = [part.lower() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", text)]
+    joined = {"".join(words[place : place + 2]) for place in range(len(words) - 1)}
+    triples = {"".join(parts[place : place + 3]) for place in range(len(parts) - 2)}
+    return {*words, *parts, *joined, *triples}
+
+
+def _columns_say(names: Iterable[str], known: Iterable[str]) -> str:
+    found = next(name for name in names if plain(name) in known)
+    return f"it has a column {found!r}"
+
+
+@dataclass(slots=True)
+class Agreement:
+    """What the rows of one object have said so far."""
+
+    channel: str
+    given: Mapping[str, str]
+    """The exchange, symbol and interval that hold for all rows."""
+    columns: Mapping[str, str]
+    """The columns of the object that say these too."""
+    names: Sequence[str]
+    """All columns of the object."""
+    mapping: ColumnMapping
+    by: str = "--"
+    """How the given ones were given: an option, or the path."""
+    _seen: dict[str, set[str]] = field(default_factory=dict)
+    _grids: dict[tuple[str, ...], "_Grid"] = field(default_factory=dict)
+    _told: list[tuple[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.mapping.channel == self.channel:
+            return
+        for name in self.names:
+            word = plain(name)
+            is_of_book = self.channel == "order_book" and (
+                word in _IS_WHOLE or word in _PREVIOUS or name == "U"
+            )
+            is_kind = self.channel in ("trades", "order_book") and word in _KIND_OF_ROW
+            if is_of_book or is_kind:
+                self._told.append((name, word))
+
+    def look(self, table: pa.Table) -> None:
+        """Look at rows that are wanted, as they are in the object. Raises BrokenObjectError."""
+        for name, wanted in self.given.items():
+            if name in self.columns:
+                self._compare(name, self.columns[name], wanted, table)
+        if "symbol" in self.given and self.mapping.of_channel(self.channel).get("symbol") is None:
+            self._look_for_others(table)
+        for column, word in self._told:
+            self._look_at_kind(column, word, table)
+
+    def candles(self, where: Mapping[str, str], open_times: pa.Array) -> None:
+        """Look at the opening times of candles of one symbol and interval."""
+        key = (where.get("exchange", ""), where.get("symbol", ""), where.get("interval", ""))
+        times = open_times.drop_null().cast(pa.int64()).to_numpy()
+        self._grids.setdefault(key, _Grid()).add(times // 10**6)
+
+    def finish(self) -> None:
+        """Say what only all rows together tell. Raises BrokenObjectError."""
+        for (_, symbol, interval), grid in self._grids.items():
+            length = seconds_of(interval)
+            found = None if length is None else grid.other_than(length, self.mapping.sparse)
+            if found is None:
+                continue
+            said = f"{self.by}interval {interval}" if "interval" in self.given else interval
+            raise BrokenObjectError(
+                "OTHER_INTERVAL",
+                f"its candles of {symbol} are {_written(found)} apart, and their interval should "
+                f'be {said}. Give the interval {_written(found)}, or {{"sparse": true}} in the '
+                "file of --config if candles without a trade are left out",
+            )
+
+    def _compare(self, name: str, column: str, wanted: str, table: pa.Table) -> None:
+        seen = self._seen.setdefault(name, set())
+        for value in _distinct(table, column):
+            seen.add(self.mapping.spelled(name, value))
+        if len(seen) > 1:
+            self._refuse_several(name, column, seen)
+        said = next(iter(seen), wanted)
+        if not agree(name, said, wanted):
+            raise BrokenObjectError(
+                f"OTHER_{name.upper()}",
+                f"its column {column!r} says {said}, and {self.by}{name} {wanted}. "
+                f"{self._without(name, f'it lands as {said}')}If they are the same, give "
+                f'{{"rename": {{"{name}": {{"{said}": "{wanted}"}}}}}} in the file of --config; if '
+                f'the column is something else, {{"columns": {{"{name}": null}}}}',
+            )
+
+    def _look_for_others(self, table: pa.Table) -> None:
+        """Refuse several instruments in a column that another one was taken for."""
+        known = {*map(plain, PARTITION["symbol"]), *NUMBERED}
+        for column in self.names:
+            if plain(column) not in known or column == self.columns.get("symbol"):
+                continue
+            if self.mapping.of_channel(self.channel).get("symbol", "") is None:
+                continue  # the mapping says that no column is the symbol
+            seen = self._seen.setdefault(column, set())
+            seen.update(_distinct(table, column))
+            if len(seen) > 1:
+                self._refuse_several("symbol", column, seen)
+
+    def _refuse_several(self, name: str, column: str, seen: set[str]) -> None:
+        listed = ", ".join(sorted(seen)[:_SHOWN])
+        raise BrokenObjectError(
+            f"SEVERAL_{name.upper()}S",
+            f"its column {column!r} has several values ({listed}), and {self.by}{name} gives one. "
+            f"{self._without(name, 'each row lands by its own')}If the column is something else, "
+            f'give {{"columns": {{"{name}": null}}}} in the file of --config',
+        )
+
+    def _without(self, name: str, what: str) -> str:
+        return f"Leave out --{name}, and {what}. " if self.by == "--" else ""
+
+    def _look_at_kind(self, column: str, word: str, table: pa.Table) -> None:
+        said = {value.lower() for value in _distinct(table, column)}
+        if self.channel == "trades":
+            others = said & _NOT_TRADES
+            if word == "action":
+                others |= said & _DATABENTO_ACTIONS
+            if others:
+                raise BrokenObjectError(
+                    "NOT_ALL_TRADES",
+                    f"its column {column!r} says that not all rows are trades: it has "
+                    f"{', '.join(sorted(others)[:_SHOWN])}. Say which rows are, for example "
+                    f'{{"where": {{"{column}": "T"}}}} in the file of --config',
+                )
+            return
+        if word in _IS_WHOLE:
+            changes = said & {"false", "f", "0", "no", "n"}
+        elif word in _KIND_OF_ROW:
+            changes = said & _CHANGES
+        else:
+            changes = said - {"-1", "0"}  # what a snapshot has
+        if changes:
+            raise BrokenObjectError(
+                "CHANGES_OF_A_BOOK",
+                f"its column {column!r} says {min(changes)}: these rows are changes of a book, not "
+                'whole books. Only whole books can be landed from such files; "where" in the '
+                "file of --config chooses rows, for example those of snapshots. `ticklake land "
+                "tardis` and `ticklake land capture` rebuild books from their changes",
+            )
+
+
+class _Grid:
+    """The distances of the candles of one symbol, as they come in."""
+
+    def __init__(self) -> None:
+        self._distances: Counter[int] = Counter()
+        self._divisor = 0
+        self._low = 0
+        self._high = 0
+        self._is_empty = True
+
+    def add(self, times: Ints) -> None:
+        times = np.unique(times)
+        if not len(times):
+            return
+        found = np.diff(times)
+        low, high = int(times[0]), int(times[-1])
+        if not self._is_empty:
+            if low > self._high:
+                found = np.append(found, low - self._high)
+            elif high < self._low:
+                found = np.append(found, self._low - high)
+            low, high = min(low, self._low), max(high, self._high)
+        self._low, self._high, self._is_empty = low, high, False
+        distances, counts = np.unique(found, return_counts=True)
+        if len(distances):
+            self._divisor = math.gcd(self._divisor, int(np.gcd.reduce(distances)))
+        for distance, count in zip(distances.tolist(), counts.tolist(), strict=True):
+            if distance in self._distances or len(self._distances) < _DISTANCES:
+                self._distances[distance] += count
+
+    def other_than(self, length: int, sparse: bool) -> int | None:
+        """Return the interval that these candles have, None if it can be the one of `length`."""
+        if not self._distances:
+            return None
+        most = max(self._distances.values())
+        found = min(item for item, count in self._distances.items() if count == most)
+        if found == length:
+            return None
+        if found % length:
+            return found
+        # Candles without a trade may be missing. Those of a longer interval are all on its grid.
+        is_longer = self._divisor == found and _written(found) in _USUAL
+        return found if is_longer and not sparse else None
+
+
+def _distinct(table: pa.Table, column: str) -> list[str]:
+    texts = values.strings(pc.unique(table[column])).array
+    return [text.strip() for text in texts.drop_null().to_pylist() if text.strip()]
+
+
+def _written(seconds: int) -> str:
+    for unit, length in reversed(_SECONDS.items()):
+        if seconds % length == 0 and (unit != "w" or seconds == length):
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
