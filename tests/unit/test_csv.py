@@ -125,7 +125,7 @@ def test_a_missing_column_is_named_with_those_there_are() -> None:
         plan_of("trades", "time", "cost")
     assert "price, size" in str(caught.value)
     assert "time, cost" in str(caught.value)
-    assert '{"columns": {"price": "time"}}' in str(caught.value)
+    assert '{"columns": {"price": "cost"}}' in str(caught.value)
     with pytest.raises(MissingColumnError, match="'px' of the mapping"):
         plan_of("trades", "time", "price", "size", columns=(("price", "px"),))
 
@@ -206,7 +206,7 @@ def test_a_level_that_is_none_spoils_its_row_alone(column: pa.Array) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{", "is no JSON"),
+        ("{", "is not valid JSON"),
         ("[]", "should be an object"),
         ('{"colums": {}}', "has 'colums'"),
         ('{"columns": {"prize": "x"}}', "'prize'"),
@@ -215,7 +215,7 @@ def test_a_level_that_is_none_spoils_its_row_alone(column: pa.Array) -> None:
         ('{"timestamp_format": "%Q"}', "strptime"),
         ('{"side": {"1": "long"}}', "buy, sell or null"),
         ('{"header": "a,b"}', "list of column names"),
-        ('{"streams": {"bbo": "quotes"}}', "values are channels"),
+        ('{"streams": {"bbo": "quotes"}}', "the values of 'streams' are channels"),
         ('{"symbol_case": "title"}', "upper or lower"),
     ],
 )
@@ -242,7 +242,7 @@ def test_a_whole_mapping_is_read(tmp_path: Path) -> None:
     mapping = read_mapping(str(file), COLUMNS)
     assert mapping.of_channel("order_book") == {"price": "px", "bid_price": "b{}"}
     assert mapping.side == (("b", "buy"), ("0", None))
-    assert mapping.spelled("btcusdt") == "BTCUSDT"
+    assert mapping.spelled("symbol", "btcusdt") == "BTCUSDT"
     assert read_mapping(None, COLUMNS) == NO_MAPPING
 
 
