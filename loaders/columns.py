@@ -430,7 +430,7 @@ def deliver(
     wanted = plan.wanted(table)
     places = np.arange(table.num_rows)
     if not wanted.all():
-        sink.skip("NOT_WANTED", int((~wanted).sum()))
+        sink.skip("where", int((~wanted).sum()))
         table, places = table.filter(pa.array(wanted)), places[wanted]
     if agreement is not None:
         agreement.look(table)
@@ -445,6 +445,7 @@ def deliver(
         if agreement is not None and plan.channel == "klines":
             agreement.candles(where, part["open_time"].combine_chunks())
         if sink.symbols is not None and where.get("symbol") not in sink.symbols:
+            sink.skip("other symbols", part.num_rows)
             continue
         for name in plan.extra:
             count = pc.sum(part[_IS_PRESENT + name]).as_py()

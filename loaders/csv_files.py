@@ -116,6 +116,7 @@ class CsvParser:
                 where = described(lines)
                 deliver(plan, lines.table, sink, given, where, agreement=agreement)
             agreement.finish()
+            sink.read(text.read)
 
     def command(self) -> str:
         """Return the command that lands a file so, without the file."""

@@ -117,6 +117,8 @@ class CsvObject:
         """Where it is, the name in a ZIP included."""
         self.skipped = 0
         """Lines before the header that are not rows."""
+        self.read = 0
+        """Lines read so far, without the header and blank ones."""
         self._cut: tuple[BrokenObjectError, bytes] | None = None
         self._chunks = chunks(
             stream,
@@ -180,20 +182,24 @@ class CsvObject:
         is repeated; without it they are rejected.
         """
         if skip is not None and self.skipped:
-            skip("SKIPPED_LINE", self.skipped)
+            skip("lines before the header", self.skipped)
+        self.read += self.skipped
         first = self._first_line
         for text in self._texts():
             count = text.count(b"\n") + (not text.endswith(b"\n"))
             table = self._fast(text, count)
             if table is None:
+                self.read += sum(not line.isspace() for line in text.split(b"\n") if line)
                 lines = self._exact(text, first, reject)
             else:
+                self.read += count
                 lines = Lines(table, np.arange(first, first + count), text, first)
             yield self._without_headers(lines, reject, skip)
             first += count
         if self._cut is not None:
             error, rest = self._cut
             told = f"{error.message}; all whole lines before it are read"
+            self.read += 1
             reject(BadLine(first, error.error_type, told, rest))
 
     def _note_cut(self, error: BrokenObjectError, rest: bytes) -> None:
@@ -221,7 +227,7 @@ class CsvObject:
             repeated = pc.and_(repeated, same)
         is_header = repeated.to_numpy()
         if skip is not None:
-            skip("REPEATED_HEADER", int(is_header.sum()))
+            skip("repeated headers", int(is_header.sum()))
         else:
             for row in np.flatnonzero(is_header).tolist():
                 number = int(lines.numbers[row])

@@ -118,6 +118,7 @@ class SpoolParser:
                 deliver(plan, table, sink, given, where, agreement=agreement)
                 first += table.num_rows
             agreement.finish()
+            sink.read(first)
 
     def _agreed(self, given: dict[str, str]) -> dict[str, str]:
         """Return what the path and the mapping say of all rows. Raises BrokenObjectError."""
