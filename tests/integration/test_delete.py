@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from tests.conftest import Lake, _lake_at
 from tests.integration.pipeline import Pipeline
 from ticklake.cli import main
-from ticklake.lake.lease import Lease, break_lease
+from ticklake.lake.lease import Lease, break_leases
 from ticklake.lake.raw import LedgerEntry, Segment, read_ledger, write_ledger
 from ticklake.lake.tables import sha256_of
 
@@ -103,7 +103,7 @@ def test_one_that_is_killed_is_finished_by_another(
         delete(*SECOND_DAY, "--yes")
     monkeypatch.undo()
     monkeypatch.setenv("LAKE_ROOT", local.root)
-    break_lease(local.storage)  # that of a process that only played dead
+    break_leases(local.storage)  # that of a process that only played dead
     assert delete(*SECOND_DAY, "--yes").exit_code == 0
     left = {entry.path for entry in local.storage.entries("raw")}
     assert left == {

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from tests.conftest import Lake
 from tests.integration.pipeline import Pipeline
 from ticklake.lake.connection import prepare
-from ticklake.lake.errors import LakeError
-from ticklake.lake.lease import Lease, break_lease
+from ticklake.lake.lease import Lease, break_leases
 from ticklake.lake.quarantine import forget, things_set_aside
 from ticklake.lake.storage import open_storage
 
@@ -139,7 +138,7 @@ def die(pipeline: Pipeline, after: int) -> None:
             patch.setattr(storage_type, operation, deadly(getattr(storage_type, operation)))
         with suppress(KilledError):
             pipeline.build(factor=1 + after % 2)
-    break_lease(pipeline.storage)  # the lease of a process that is gone; this one only played dead
+    break_leases(pipeline.storage)  # the lease of a process that is gone; this one only played dead
 
 
 def damage(pipeline: Pipeline, which: int, is_data: bool) -> None:
@@ -295,14 +294,3 @@ def test_a_second_writer_is_told_who_writes(pipeline: Pipeline) -> None:
     assert not pipeline.hashes()
     lease.release()
     pipeline.build()
-
-
-def test_only_one_of_two_writers_takes_over_an_expired_lease(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Lease(pipeline.storage, "one that is gone").acquire()
-    monkeypatch.setattr("ticklake.lake.lease.EXPIRES_AFTER", -1.0)
-    Lease(pipeline.storage, "first").acquire()
-    monkeypatch.setattr("ticklake.lake.lease.EXPIRES_AFTER", 60.0)
-    with pytest.raises(LakeError, match="is being written by first"):
-        Lease(pipeline.storage, "second").acquire()

@@ -1,8 +1,7 @@
 """`ticklake quarantine`: what could not be used, why, and what to do with it."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -63,15 +62,16 @@ def retry(paths: tuple[str, ...], all_: bool) -> None:
     """
     if bool(paths) == all_:
         raise click.UsageError("Name one or more paths, or say --all.")
+    from ticklake.lake.lease import writing
     from ticklake.lake.quarantine import put_back
 
     storage, held = _held()
     chosen = list(held.values()) if all_ else _named(held, paths)
     segments = [item for item in chosen if item.is_segment]
     if segments:
-        with _writing(storage, "ticklake quarantine retry"):
+        with writing(storage, "ticklake quarantine retry") as lake:
             for item in segments:
-                put_back(storage, item.path)
+                put_back(lake, item.path)
                 click.echo(f"{item.path} is back in raw/.")
         click.echo("`dbt build` looks at them again.")
     for item in chosen:
@@ -84,6 +84,7 @@ def retry(paths: tuple[str, ...], all_: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do it.")
 def drop(paths: tuple[str, ...], yes: bool) -> None:
     """Delete PATHS from quarantine for good. A build then no longer knows of them."""
+    from ticklake.lake.lease import writing
     from ticklake.lake.quarantine import forget
 
     storage, held = _held()
@@ -93,8 +94,8 @@ def drop(paths: tuple[str, ...], yes: bool) -> None:
         raise click.ClickException(
             f"Would delete {len(chosen)} things ({size:,} bytes) for good. Say --yes to do it."
         )
-    with _writing(storage, "ticklake quarantine drop"):
-        forget(storage, [item.path for item in chosen])
+    with writing(storage, "ticklake quarantine drop") as lake:
+        forget(lake, [item.path for item in chosen])
     click.echo(f"Deleted {len(chosen)} things ({size:,} bytes).")
 
 
@@ -123,16 +124,3 @@ def _how_to_land_again(item: "SetAside") -> str:
         return f"when its source is mended, run: {again}"
     source = item.about.get("source", "its source")
     return f"when {source} is mended, land it again with `ticklake land ... --force`."
-
-
-@contextmanager
-def _writing(storage: "Storage", purpose: str) -> Iterator[None]:
-    """Hold the lease: a build must not move the same segments at the same time."""
-    from ticklake.lake.lease import Lease
-
-    lease = Lease(storage, purpose)
-    lease.acquire()
-    try:
-        yield
-    finally:
-        lease.release()

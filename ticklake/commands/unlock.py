@@ -7,10 +7,13 @@ from ticklake.commands.sql import lake_root
 
 @click.command()
 def unlock() -> None:
-    """End the lease on the lake, whoever holds it. Only when that writer no longer runs."""
-    from ticklake.lake.lease import break_lease
+    """End the leases on the lake, whoever holds them. Only if these writers no longer run."""
+    from ticklake.lake.lease import break_leases
     from ticklake.lake.storage import open_storage
 
     storage = open_storage(lake_root())
-    holder = break_lease(storage)
-    click.echo(f"Ended the lease of {holder}." if holder else f"{storage.root} has no writer.")
+    holders = break_leases(storage)
+    for holder in holders:
+        click.echo(f"Ended the lease of {holder}.")
+    if not holders:
+        click.echo(f"{storage.root} has no writer.")

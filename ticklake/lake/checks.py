@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from ticklake.lake.paths import Key, partition_path
 from ticklake.lake.planning import Input, Selection, Unit, units_of
 from ticklake.lake.storage import Storage
-from ticklake.lake.tables import CACHE, fingerprint
+from ticklake.lake.tables import CACHE, fingerprint, save_if_possible
 
 
 class Tested:
@@ -76,7 +76,8 @@ class Check:
         marks = {path: it for path, it in self._tested.marks.items() if path not in self._left_out}
         mark_of_all = None if self._left_out else self._tested.mark_of_all
         header = json.dumps({"code": self._code, "all": mark_of_all})
-        self._storage.write(self._path, f"{header}\n{json.dumps(marks)}".encode())
+        content = f"{header}\n{json.dumps(marks)}".encode()
+        save_if_possible(self._storage, self._path, content)
 
     def _passed(self) -> Mapping[str, str]:
         try:

@@ -38,7 +38,7 @@ def compare(
     units: Mapping[Key, Unit],
     selection: Selection,
     compute: Compute,
-    hold_lease: Callable[[], None],
+    hold_lease: Callable[[], object],
 ) -> Comparison:
     """Compute the units of a selection that are up to date in a scratch lake and compare.
 

@@ -14,7 +14,7 @@ from datetime import date
 
 from ticklake.lake.catalog import TableListing, find_tables, refuse_unknown
 from ticklake.lake.errors import LakeError
-from ticklake.lake.lease import Lease
+from ticklake.lake.lease import writing
 from ticklake.lake.paths import RAW
 from ticklake.lake.planning import Selection
 from ticklake.lake.raw import (
@@ -77,17 +77,11 @@ def plan_deletion(storage: Storage, table: str, selection: Selection) -> Deletio
 
 def carry_out(storage: Storage, deletion: Deletion) -> None:
     """Delete, as the one writer. Raises LakeError where another writer holds the lake."""
-    lease = Lease(storage, "ticklake delete")
-    lease.acquire()
-    try:
+    with writing(storage, "ticklake delete") as lake:
         for source, name in deletion.ledger:
-            _check(lease)
-            _forget(storage, source, name, deletion)
+            _forget(lake, source, name, deletion)
         for entry in deletion.segments:
-            _check(lease)
-            storage.delete(entry.path)
-    finally:
-        lease.release()
+            lake.delete(entry.path)
 
 
 def _raw_channel(storage: Storage, table: str) -> TableListing:
@@ -161,8 +155,3 @@ def _forget(storage: Storage, source: str, name: str, deletion: Deletion) -> Non
         return
     rows = sum(segment.rows for segment in left)
     write_ledger(storage, source, name, replace(entry, segments=left, rows=rows, tag=""))
-
-
-def _check(lease: Lease) -> None:
-    if lease.lost:
-        raise LakeError(lease.lost)

@@ -203,13 +203,16 @@ def _plan_model(session: Session, **spec: Any) -> Any:
         "input types": {item.name: dict(item.columns) for item in model.inputs},
     }
     code = code_fingerprint(spec["code"], config, spec["language"])
-    if not is_plan_only:
+    is_comparison = bool(os.environ.get(COMPARE_ONLY))
+    if is_comparison:
         session.hold_lease()
-    table = session.lake_table(model.location, model.partition_by)
-    planner = _Planner(session, model, table, code, _selection(spec["selection"]))
-    plan = planner.plan(full_refresh=spec["full_refresh"])
+    planner, plan = _planned(session, model, code, spec)
+    is_dry_run = is_plan_only or spec["is_dry_run"]
+    if not (plan.is_done or is_dry_run) and session.hold_lease():
+        planner, plan = _planned(session, model, code, spec)  # another writer may have been there
+    table = planner.table
     session.plans[model.name] = (model, plan)
-    if os.environ.get(COMPARE_ONLY):
+    if is_comparison:
         session.planned[model.name] = _Planned(spec, planner, plan)
         return None
     if is_plan_only:
@@ -293,6 +296,15 @@ def _view_comment(session: Session, model: ModelSpec) -> str | None:
             model.location.split("/"),
         ).fetchone()
     return found[0] if found else None
+
+
+def _planned(
+    session: Session, model: ModelSpec, code: str, spec: Mapping[str, Any]
+) -> "tuple[_Planner, Plan]":
+    """Compare what should be of a model with what is in the lake now."""
+    table = session.lake_table(model.location, model.partition_by)
+    planner = _Planner(session, model, table, code, _selection(spec["selection"]))
+    return planner, planner.plan(full_refresh=spec["full_refresh"])
 
 
 class _Planner:
@@ -485,11 +497,10 @@ def _day(name: str, value: Any) -> str | None:
 
 
 def _after_partition(session: Session) -> Callable[[], None]:
-    """Return what runs after each partition: a look at the lease, and the end a test asked for."""
+    """Return what runs after each partition: a count, and the end that a test asked for."""
     limit = os.environ.get(DIE_AFTER)
 
     def after_partition() -> None:
-        session.hold_lease()
         session.partitions_published += 1
         if limit is not None and session.partitions_published >= int(limit):
             os._exit(9)

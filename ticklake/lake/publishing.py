@@ -48,7 +48,7 @@ def publish(table: LakeTable, key: Key, staged: Staged, origin: Origin) -> bool:
             data = None
     is_new = data is None
     if data is None:
-        data = table.storage.publish(staged.file, f"{folder}/{DATA}")
+        data = table.storage.publish(staged.file, f"{folder}/{DATA}", replaces=table.tag(key, DATA))
     meta: dict[str, Any] = {
         "row_count": staged.row_count,
         "schema_version": SCHEMA_VERSION,
@@ -66,7 +66,8 @@ def publish(table: LakeTable, key: Key, staged: Staged, origin: Origin) -> bool:
         "time_column": origin.time_column,
         "tag": data.tag,
     }
-    entry = table.storage.write(f"{folder}/{META}", json.dumps(meta, indent=1).encode())
+    content = json.dumps(meta, indent=1).encode()
+    entry = table.storage.write(f"{folder}/{META}", content, replaces=table.tag(key, META))
     item = Published(
         key,
         size=size,

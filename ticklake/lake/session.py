@@ -20,6 +20,7 @@ from ticklake.lake.quarantine import Problem, forget, set_aside, things_set_asid
 from ticklake.lake.screening import Screening
 from ticklake.lake.specs import InputSpec, ModelSpec
 from ticklake.lake.storage import Storage, open_storage
+from ticklake.lake.storage.staging import scratch_folder, scratch_root
 from ticklake.lake.tables import LakeTable, Partition, RawTable, partition_paths
 
 if TYPE_CHECKING:
@@ -106,19 +107,25 @@ class Session:
         """What is known of raw segments."""
         return Screening(self.storage, self.scratch)
 
-    def hold_lease(self) -> None:
-        """Become the one writer, and stay it. Raises LakeError where another has taken over.
+    def hold_lease(self) -> bool:
+        """Become the one writer, and stay it. Raises LakeError if another has taken over.
 
-        The first call also clears what killed runs left behind.
+        Returns whether this call made it the writer. Then what was seen of the lake before may have
+        changed since, so it is forgotten, and what killed runs left behind is removed.
         """
         with self._lock:
-            if self._lease is None:
-                lease = Lease(self.storage, "dbt")
-                lease.acquire()
-                self._lease = lease
-                self.storage.sweep(LAYERS)
-        if self._lease.lost:
-            raise LakeError(self._lease.lost)
+            if self._lease is not None:
+                if self._lease.lost:
+                    raise LakeError(self._lease.lost)
+                return False
+            lease = Lease(self.storage, "dbt")
+            lease.acquire()
+            self._lease, self.storage = lease, lease.fenced()
+            for seen in (self._tables, self._raw, self._inputs, self.tested):
+                seen.clear()
+            self._superseded.clear()
+            self.storage.sweep(LAYERS)
+            return True
 
     @cached_property
     def memory(self) -> duckdb.DuckDBPyConnection:
@@ -129,7 +136,7 @@ class Session:
     def scratch(self) -> Path:
         """A local folder for small files that live as long as the session."""
         if self._scratch is None:
-            self._scratch = self._resources.enter_context(self.storage.staging())
+            self._scratch = self._resources.enter_context(scratch_folder(scratch_root()))
         return self._scratch
 
     def close(self) -> None:

@@ -7,11 +7,13 @@ the listing shows the same size and tag. The cache saves time and nothing else: 
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ticklake.lake.errors import READ_ONLY, ReadOnlyError
 from ticklake.lake.paths import Key, partition_key, partition_path
 from ticklake.lake.storage import Entry, Storage
 
@@ -58,16 +60,18 @@ class Published:
     damage: str | None = None
 
 
-CACHED = (
-    "size",
-    "sha256",
-    "row_count",
-    "inputs",
-    "code",
-    "unit_partitions",
-    "ts_event_min",
-    "ts_event_max",
-)
+CACHED = {
+    "size": (int,),
+    "sha256": (str,),
+    "row_count": (int,),
+    "inputs": (str,),
+    "code": (str,),
+    "unit_partitions": (int,),
+    "ts_event_min": (str, type(None)),
+    "ts_event_max": (str, type(None)),
+}
+"""What the cache holds of a partition, and the types that it may have."""
+LOG = logging.getLogger(__name__)
 
 
 class Cache:
@@ -76,19 +80,40 @@ class Cache:
     def __init__(self, storage: Storage, name: str) -> None:
         self._storage = storage
         self._path = f"{CACHE}/{name}.json"
+        self._before: dict[str, Any] = {}
         try:
             stored = json.loads(storage.read(self._path))
-            self._before = stored["entries"] if stored["format"] == CACHE_FORMAT else {}
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            self._before = {}
+            if stored["format"] == CACHE_FORMAT:
+                self._before = dict(stored["entries"])
+        except FileNotFoundError:
+            pass
+        except (ValueError, KeyError, TypeError):
+            LOG.warning("%s is not a cache of ticklake: it is made again.", storage.url(self._path))
         self.entries: dict[str, Any] = dict(self._before)
 
     def save(self) -> None:
         """Write the entries back if they differ from what was read."""
         if self.entries != self._before:
             content = {"format": CACHE_FORMAT, "entries": self.entries}
-            self._storage.write(self._path, json.dumps(content, sort_keys=True).encode())
+            save_if_possible(
+                self._storage, self._path, json.dumps(content, sort_keys=True).encode()
+            )
             self._before = dict(self.entries)
+
+
+def save_if_possible(storage: Storage, path: str, content: bytes) -> None:
+    """Write an object that only saves time. A lake that cannot be written does without it."""
+    try:
+        storage.write(path, content)
+    except ReadOnlyError:
+        pass
+    except OSError as error:
+        if error.errno not in READ_ONLY:
+            LOG.warning(
+                "%s cannot be written (%s), so the next run takes longer. Remove what is there.",
+                storage.url(path),
+                error.strerror or error,
+            )
 
 
 class RawTable:
@@ -150,9 +175,9 @@ class RawTable:
     def _digest(self, entry: Entry, known: Mapping[str, Any]) -> str:
         if self.storage.tag_is_content:
             return f"{entry.tag}:{entry.size}"
-        size, tag, digest = known.get(entry.path, (None, None, None))
-        if (size, tag) == (entry.size, entry.tag):
-            return str(digest)
+        match known.get(entry.path):
+            case [entry.size, entry.tag, str(digest)]:
+                return digest
         return sha256_of(self.storage, entry.path)
 
 
@@ -169,6 +194,7 @@ class LakeTable:
         """Look at what is there; `entries` is its listing, where the caller has it already."""
         self.storage, self.location, self.columns = storage, location, tuple(columns)
         self._cache = Cache(storage, location)
+        self._tags: dict[str, str] = {}
         self.published = self._scan(storage.entries(location) if entries is None else entries)
         self._partitions: dict[Key, Partition] | None = None
 
@@ -187,6 +213,10 @@ class LakeTable:
             }
         return self._partitions
 
+    def tag(self, key: Key, name: str) -> str | None:
+        """Return the tag of a partition's file as it was last seen; None if there was none."""
+        return self._tags.get(f"{self.folder(key)}/{name}")
+
     def is_unchanged(self, key: Key, data: Entry) -> bool:
         """Say whether an object is still the one that was looked at."""
         cached = self._cache.entries.get(self.folder(key))
@@ -197,12 +227,15 @@ class LakeTable:
         self._partitions = None
         self.published[item.key] = item
         self._cache.entries[self.folder(item.key)] = _cached(item, data, meta)
+        self._tags |= {entry.path: entry.tag for entry in (data, meta)}
 
     def forget(self, key: Key) -> None:
         """Take note of a partition that was just removed."""
         self._partitions = None
         self.published.pop(key, None)
         self._cache.entries.pop(self.folder(key), None)
+        for name in (DATA, META):
+            self._tags.pop(f"{self.folder(key)}/{name}", None)
 
     @property
     def empty_units(self) -> dict[str, str]:
@@ -226,16 +259,17 @@ class LakeTable:
         unknown: list[tuple[Key, str, dict[str, Entry]]] = []
         known = self._cache.entries
         self._cache.entries = {}
-        if "empty units" in known:
+        if isinstance(known.get("empty units"), dict):
             self._cache.entries["empty units"] = dict(known["empty units"])
         for folder, objects in folders.items():
             key = partition_key(self.columns, folder.removeprefix(f"{self.location}/"))
             if key is None:
                 continue
-            cached = known.get(folder)
-            if cached and len(objects) == 2 and _marks(objects) == cached["marks"]:
-                found[key] = Published(key, **cached["is"])
-                self._cache.entries[folder] = cached
+            self._tags |= {entry.path: entry.tag for entry in objects.values()}
+            item = _from_cache(key, objects, known.get(folder)) if len(objects) == 2 else None
+            if item is not None:
+                found[key] = item
+                self._cache.entries[folder] = known[folder]
             else:
                 unknown.append((key, folder, objects))
         with ThreadPoolExecutor(READERS) as pool:
@@ -297,6 +331,19 @@ def partition_paths(partitions: Iterable[Partition]) -> Iterator[str]:
     """Yield the data files of some partitions, in order."""
     for partition in partitions:
         yield from partition.paths
+
+
+def _from_cache(key: Key, objects: Mapping[str, Entry], cached: Any) -> Published | None:
+    """Return what the cache says of a partition, if that is about these objects."""
+    try:
+        if cached["marks"] != _marks(objects):
+            return None
+        values = cached["is"]
+        if any(type(values[name]) not in kinds for name, kinds in CACHED.items()):
+            return None
+        return Published(key, **values)
+    except (KeyError, TypeError):
+        return None
 
 
 def _marks(objects: Mapping[str, Entry]) -> list[Any]:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from ticklake.lake.catalog import TableListing
 from ticklake.lake.connection import prepare_cursor, quoted
 from ticklake.lake.errors import LakeError
-from ticklake.lake.lease import Lease
+from ticklake.lake.lease import writing
 from ticklake.lake.paths import Key, partition_path
 from ticklake.lake.planning import Selection
 from ticklake.lake.storage import Entry, LocalStorage, Storage
@@ -128,20 +128,16 @@ def mark_damaged(storage: Storage, problems: Iterable[Problem]) -> None:
     Bytes that rot under the same size and time look sound to a listing. Raises LakeError where
     another writer holds the lake.
     """
-    lease = Lease(storage, "ticklake verify")
-    lease.acquire()
-    try:
+    with writing(storage, "ticklake verify") as lake:
         for problem in problems:
             path = f"{problem.path}/{META}"
             try:
-                meta = json.loads(storage.read(path))
+                meta = json.loads(lake.read(path))
             except (FileNotFoundError, ValueError):
                 continue  # a listing shows that
             if isinstance(meta, dict):
                 meta[DAMAGE] = problem.what
-                storage.write(path, json.dumps(meta, indent=1).encode())
-    finally:
-        lease.release()
+                lake.write(path, json.dumps(meta, indent=1).encode())
 
 
 def sort_key(order_by: Sequence[str]) -> str:

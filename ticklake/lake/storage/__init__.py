@@ -5,10 +5,10 @@ between the parts. Only this package knows whether that is a file or a key.
 """
 
 from ticklake.lake.errors import LakeError
-from ticklake.lake.storage.base import Entry, Storage
+from ticklake.lake.storage.base import ANYTHING, Entry, Storage
 from ticklake.lake.storage.local import LocalStorage
 
-__all__ = ["Entry", "LocalStorage", "Storage", "open_storage"]
+__all__ = ["ANYTHING", "Entry", "LocalStorage", "Storage", "open_storage"]
 
 
 def open_storage(location: str, *, requester_pays: bool = False) -> Storage:

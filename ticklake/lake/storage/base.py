@@ -1,10 +1,13 @@
 """The storage interface."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Final, Protocol
+
+ANYTHING: Final = "*"
+"""As `replaces`: whatever is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class Storage(Protocol):
 
     root: str
     tag_is_content: bool
+    fence: Callable[[], AbstractContextManager[None]]
+    """What every write and deletion is done in; it raises LakeError to prevent them."""
 
     def url(self, path: str) -> str:
         """Return what DuckDB reads for a path."""
@@ -58,12 +63,16 @@ class Storage(Protocol):
         """Return the last `length` bytes, or all of fewer. Raises FileNotFoundError."""
         ...
 
-    def write(self, path: str, data: bytes) -> Entry:
-        """Create or replace a small object."""
+    def write(self, path: str, data: bytes, *, replaces: str | None = ANYTHING) -> Entry:
+        """Create or replace a small object; `replaces` is that of `publish`."""
         ...
 
-    def publish(self, staged: Path, path: str) -> Entry:
-        """Create or replace an object with a finished local file, which is used up."""
+    def publish(self, staged: Path, path: str, *, replaces: str | None = ANYTHING) -> Entry:
+        """Create or replace an object with a finished local file, which is used up.
+
+        `replaces` is the tag of the object that is expected there, None for no object. A store
+        without locks looks at the fence again if it finds another one.
+        """
         ...
 
     def create(self, path: str, data: bytes) -> bool:
@@ -72,6 +81,16 @@ class Storage(Protocol):
 
     def delete(self, path: str) -> None:
         """Remove an object. One that is already gone is no error."""
+        ...
+
+    def lock(
+        self, path: str, *, shared: bool, remove: bool = False
+    ) -> AbstractContextManager[None]:
+        """Hold a lock among all processes that use a folder; a store without locks does nothing.
+
+        `remove` says that nobody needs the file `path` afterwards. Raises LakeError if the lock is
+        not to be had for half a minute.
+        """
         ...
 
     def staging(self) -> AbstractContextManager[Path]:

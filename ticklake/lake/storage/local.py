@@ -1,18 +1,26 @@
 """A lake in a local folder."""
 
+import fcntl
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from ticklake.lake.errors import LakeError
-from ticklake.lake.storage.base import Entry
-from ticklake.lake.storage.staging import scratch_folder, sweep_scratch
+from ticklake.lake.storage.base import ANYTHING, Entry
+from ticklake.lake.storage.staging import (
+    is_same_file,
+    scratch_folder,
+    scratch_root,
+    sweep_scratch,
+)
 
 STAGING = "_staging"
 GLOB = set("*?[")
+LOCK_SECONDS = 30.0
 
 
 class LocalStorage:
@@ -21,6 +29,7 @@ class LocalStorage:
     tag_is_content = False
 
     def __init__(self, root: str) -> None:
+        self.fence: Callable[[], AbstractContextManager[None]] = nullcontext
         self.root = os.path.abspath(os.path.expanduser(root))
         if set(self.root) & GLOB:
             raise LakeError(
@@ -78,17 +87,18 @@ class LocalStorage:
             file.seek(max(0, file.seek(0, os.SEEK_END) - length))
             return file.read()
 
-    def write(self, path: str, data: bytes) -> Entry:
+    def write(self, path: str, data: bytes, *, replaces: str | None = ANYTHING) -> Entry:
         with self.staging() as folder:
             staged = folder / "object"
             staged.write_bytes(data)
             return self.publish(staged, path)
 
-    def publish(self, staged: Path, path: str) -> Entry:
+    def publish(self, staged: Path, path: str, *, replaces: str | None = ANYTHING) -> Entry:
         target = Path(self.url(path))
         _make_durable(staged)
-        _into_folder(target, lambda: os.replace(staged, target))
-        return _entry(path, target.stat())
+        with self.fence():
+            _into_folder(target, lambda: os.replace(staged, target))
+            return _entry(path, target.stat())
 
     def create(self, path: str, data: bytes) -> bool:
         target = Path(self.url(path))
@@ -97,7 +107,8 @@ class LocalStorage:
             staged.write_bytes(data)
             _make_durable(staged)
             try:  # unlike a rename, a link refuses to replace
-                _into_folder(target, lambda: os.link(staged, target))
+                with self.fence():
+                    _into_folder(target, lambda: os.link(staged, target))
             except FileExistsError:
                 return False
         return True
@@ -106,7 +117,8 @@ class LocalStorage:
         target = Path(self.url(path))
         if self.find(path) is None:
             return
-        target.unlink(missing_ok=True)
+        with self.fence():
+            target.unlink(missing_ok=True)
         folder = target.parent
         while folder != Path(self.root):
             try:
@@ -117,12 +129,47 @@ class LocalStorage:
                 break
             folder = folder.parent
 
+    @contextmanager
+    def lock(self, path: str, *, shared: bool, remove: bool = False) -> Iterator[None]:
+        file = Path(self.url(path))
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            _make_folder(file.parent)
+            try:
+                handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+            except FileNotFoundError:  # the still empty folder was tidied away in between
+                continue
+            try:
+                self._flock(handle, file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, deadline)
+                if not is_same_file(handle, file):  # removed before it was locked
+                    continue
+                yield
+                if remove:
+                    self.delete(path)
+                return
+            finally:
+                fcntl.flock(handle, fcntl.LOCK_UN)  # also for a forked process that has it too
+                os.close(handle)
+
+    def _flock(self, handle: int, file: Path, kind: int, deadline: float) -> None:
+        while True:
+            try:
+                return fcntl.flock(handle, kind | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise LakeError(
+                        f"{file} has been locked for {LOCK_SECONDS:.0f} s by a process that is "
+                        "about to write and does not go on, as one that is stopped. End it or let "
+                        "it go on, then run again."
+                    ) from None
+                time.sleep(0.01)
+
     def staging(self) -> AbstractContextManager[Path]:
         _make_folder(Path(self.root))
         return scratch_folder(Path(self.root) / STAGING)
 
     def sweep(self, prefixes: tuple[str, ...] = ()) -> int:
-        return sweep_scratch(Path(self.root) / STAGING)
+        return sweep_scratch(Path(self.root) / STAGING) + sweep_scratch(scratch_root())
 
 
 def _entry(path: str, status: os.stat_result) -> Entry:

@@ -4,12 +4,11 @@ import hashlib
 import io
 import os
 import shutil
-import tempfile
 import time
 import uuid
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -28,9 +27,9 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as NoConnectionError
 from urllib3.exceptions import HTTPError
 
-from ticklake.lake.errors import LakeError
-from ticklake.lake.storage.base import Entry
-from ticklake.lake.storage.staging import scratch_folder, sweep_scratch
+from ticklake.lake.errors import LakeError, ReadOnlyError
+from ticklake.lake.storage.base import ANYTHING, Entry
+from ticklake.lake.storage.staging import scratch_folder, scratch_root, sweep_scratch
 
 MULTIPART_ABOVE = 256 << 20  # bytes; below, one PUT whose ETag is the MD5 of the content
 PART_SIZE = 64 << 20
@@ -64,9 +63,16 @@ class S3Storage:
         self._prefix = f"{prefix}/" if prefix else ""
         self._payer = {"RequestPayer": "requester"} if requester_pays else {}
         self._client: tuple[int, Any] | None = None
+        self.fence: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_client": None}  # a client cannot go to another process
+        # Neither a client nor a lease can go to another process.
+        return self.__dict__ | {"_client": None, "fence": nullcontext}
+
+    def __copy__(self) -> "S3Storage":
+        copied = object.__new__(S3Storage)
+        copied.__dict__ |= self.__dict__  # one client for both
+        return copied
 
     def url(self, path: str) -> str:
         return f"{self.root}/{path}" if path else self.root
@@ -131,26 +137,55 @@ class S3Storage:
             "Check the network, then run the command again."
         )
 
-    def write(self, path: str, data: bytes) -> Entry:
-        return self._put(path, data, _md5(data))
+    def write(self, path: str, data: bytes, *, replaces: str | None = ANYTHING) -> Entry:
+        return self._replace(path, data, _md5(data), replaces)
 
-    def publish(self, staged: Path, path: str) -> Entry:
+    def publish(self, staged: Path, path: str, *, replaces: str | None = ANYTHING) -> Entry:
         size = staged.stat().st_size
         if size > MULTIPART_ABOVE:
             entry = self._put_in_parts(path, staged)
         else:
             with staged.open("rb") as file:
                 md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
-                file.seek(0)
-                entry = self._put(path, file, md5.digest())
+                entry = self._replace(path, file, md5.digest(), replaces)
         staged.unlink()
         return entry
+
+    def _replace(self, path: str, body: Any, md5: bytes, replaces: str | None) -> Entry:
+        """Send a whole object.
+
+        A writer may be paused between a look at its lease and the request. If another one has
+        taken over and replaced the object meanwhile, the store refuses the request, and the writer
+        looks at its lease again.
+        """
+        for attempt in range(ATTEMPTS):
+            condition = (
+                {} if replaces == ANYTHING
+                else {"IfNoneMatch": "*"} if replaces is None
+                else {"IfMatch": f'"{replaces}"'}
+            )  # fmt: skip
+            if not isinstance(body, bytes):
+                body.seek(0)
+            try:
+                with self.fence():
+                    return self._put(path, body, md5, **condition)
+            except (FileExistsError, FileNotFoundError):
+                found = self.find(path)
+                if found is not None and found.tag == md5.hex():
+                    return found  # our own first try, whose answer was lost
+                replaces = found.tag if found else None
+            time.sleep(_pause(attempt))
+        raise LakeError(
+            f"{self.url(path)} is being replaced by other writers all the time. "
+            "End them, then run the command again."
+        )
 
     def create(self, path: str, data: bytes) -> bool:
         creator = uuid.uuid4().hex
         for attempt in range(ATTEMPTS):
             try:
-                self._put(path, data, _md5(data), IfNoneMatch="*", Metadata={CREATOR: creator})
+                with self.fence():
+                    self._put(path, data, _md5(data), IfNoneMatch="*", Metadata={CREATOR: creator})
                 return True
             except FileExistsError:
                 # Perhaps our own first try made it, and only the answer to that was lost.
@@ -165,14 +200,19 @@ class S3Storage:
         )
 
     def delete(self, path: str) -> None:
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), self.fence():
             self._call("delete", path, "delete_object", **self._object(path))
 
+    def lock(
+        self, path: str, *, shared: bool, remove: bool = False
+    ) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def staging(self) -> AbstractContextManager[Path]:
-        return scratch_folder(self._scratch)
+        return scratch_folder(scratch_root())
 
     def sweep(self, prefixes: tuple[str, ...] = ()) -> int:
-        removed = sweep_scratch(self._scratch)
+        removed = sweep_scratch(scratch_root())
         owned = tuple(self._below(prefix) for prefix in prefixes)
         day_old = datetime.now(UTC) - timedelta(days=1)
         for upload in list(self._unfinished_uploads()):
@@ -208,10 +248,6 @@ class S3Storage:
                 f"{self.root} cannot be reached: {error}. Write AWS_ENDPOINT_URL with its scheme, "
                 "as in https://s3.example.com."
             ) from None
-
-    @property
-    def _scratch(self) -> Path:
-        return Path(tempfile.gettempdir()) / f"ticklake-staging-{os.getuid()}"
 
     def _key(self, path: str) -> str:
         return self._prefix + path
@@ -258,14 +294,15 @@ class S3Storage:
                     )
                     parts.append({"PartNumber": len(digests), "ETag": sent["ETag"]})
             try:
-                self._call(
-                    "write",
-                    path,
-                    "complete_multipart_upload",
-                    **target,
-                    UploadId=upload,
-                    MultipartUpload={"Parts": parts},
-                )
+                with self.fence():
+                    self._call(
+                        "write",
+                        path,
+                        "complete_multipart_upload",
+                        **target,
+                        UploadId=upload,
+                        MultipartUpload={"Parts": parts},
+                    )
             except LakeError:
                 # Done, but the answer was lost: a second try then finds no such upload.
                 entry = self.find(path)
@@ -347,7 +384,7 @@ class S3Storage:
         place = self.url(path)
         if code in ("NoSuchKey", "404") or (status == 404 and operation == "head_object"):
             return FileNotFoundError(place)
-        if status in (409, 412) and "IfNoneMatch" in request:
+        if status in (409, 412) and operation == "put_object":
             return FileExistsError(place)
         if status == 412 and "IfMatch" in request:
             return LakeError(f"{place} was replaced while it was being read. Run again.")
@@ -358,7 +395,8 @@ class S3Storage:
                 f"Bucket {self.bucket!r} does not exist. Create it, or correct {self.root}."
             )
         if status in (401, 403) or code in REFUSALS:
-            return LakeError(
+            kind = LakeError if verb in ("read", "list") else ReadOnlyError
+            return kind(
                 f"S3 refused to {verb} {place} ({code}). "
                 "Check the AWS credentials in use (AWS_PROFILE, AWS_ACCESS_KEY_ID, the "
                 "machine's role) and that they may do this to the bucket."

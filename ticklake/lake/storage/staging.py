@@ -8,12 +8,18 @@ process number has to be trusted.
 import fcntl
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LOCK = ".lock"
+
+
+def scratch_root() -> Path:
+    """Return where scratch folders are that need not be in the lake."""
+    return Path(tempfile.gettempdir()) / f"ticklake-staging-{os.getuid()}"
 
 
 @contextmanager
@@ -55,12 +61,13 @@ def _make_locked(parent: Path) -> tuple[Path, int]:
             folder.mkdir(parents=True)
             lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if _is_same_file(lock, folder / LOCK):
+            if is_same_file(lock, folder / LOCK):
                 return folder, lock
             os.close(lock)  # swept between being made and being locked: try again
 
 
-def _is_same_file(handle: int, path: Path) -> bool:
+def is_same_file(handle: int, path: Path) -> bool:
+    """Say whether a path still names the file that is open."""
     try:
         return os.path.samestat(os.fstat(handle), os.stat(path))
     except FileNotFoundError:
