@@ -438,6 +438,8 @@ def deliver(
     for fault in rows.faults:
         if told is None or fault not in told:
             sink.reject(fault.error_type, fault.message, **describe(int(places[fault.row])))
+        else:
+            sink.fold(1)
     if told is not None:
         told.update(rows.faults)
     for key, part in split(rows.table, list(plan.partition)):

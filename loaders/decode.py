@@ -193,6 +193,16 @@ def chunks(
         wanted = size if len(rest) < size else 2 * len(rest)
 
 
+_BLANK_STARTS: Final = tuple(b"\n" + bytes([byte]) for byte in b"\n\r \t\v\f")
+
+
+def count_lines(text: bytes) -> int:
+    """Return how many lines are not blank."""
+    if text[:1].isspace() or any(start in text for start in _BLANK_STARTS):
+        return sum(map(bool, map(bytes.strip, text.split(b"\n"))))
+    return text.count(b"\n") + (bool(text) and not text.endswith(b"\n"))
+
+
 def _ends_whole(text: bytes) -> bool:
     if text.endswith(b"\n") or not text:
         return True

@@ -34,12 +34,14 @@ class FileParser:
         """
         from loaders.binance.channels import to_channel
         from loaders.binance.rows import read
+        from loaders.decode import count_lines
         from loaders.zips import seekable
 
         with source.open(found.path) as stream, seekable(stream) as file:
             if not _check(source, found.path, file):
                 sink.note(f"it has no {CHECKSUM} beside it")
             for text, line, columns in _texts(file, self.series):
+                sink.read(count_lines(text))
                 rows = read(text, line, columns)
                 for reject in rows.rejects:
                     sink.reject(

@@ -135,7 +135,7 @@ def read_lines(text: bytes, line: int, columns: Sequence[Column]) -> Rows:
     values: list[list[Any]] = [[] for _ in kept]
     rejects = []
     for number, content in enumerate(text.split(b"\n"), line):
-        if not content:
+        if not content.strip():
             continue
         try:
             row = _read_line(content, len(columns), kept)

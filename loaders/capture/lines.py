@@ -28,6 +28,9 @@ class Lines:
     """What some lines hold."""
 
     count: int = 0
+    """All lines, blank ones too."""
+    with_rows: int = 0
+    """Lines that gave rows."""
     rows: dict[tuple[Kind, bytes | None], list[Row]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -36,6 +39,8 @@ class Lines:
     extra: Counter[str] = field(default_factory=Counter)
     unwanted: Counter[str] = field(default_factory=Counter)
     """Lines of events without a channel, by the name of the event."""
+    other_books: int = 0
+    """Rows of streams of the book that are not asked for."""
     answers: int = 0
     """Answers to subscriptions, which hold no data."""
 
@@ -69,6 +74,7 @@ class LineReader:
             for shape in shapes:
                 row = shape.read(line)
                 if row is not None:
+                    lines.with_rows += 1
                     rows[shape.kind, row[0]].append(row)
                     break
             else:
@@ -94,6 +100,7 @@ class LineReader:
             lines.rejects.append(Reject(fault.error_type, str(fault), number, line))
             return
         lines.answers += not records
+        lines.with_rows += bool(records)
         for record in records:
             symbol = record.symbol
             if symbol is None:

@@ -1,6 +1,5 @@
 """Reading a whole capture: the rows of its channels, and the book of each symbol."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -12,7 +11,7 @@ from loaders.capture import tables
 from loaders.capture.captures import EXCHANGES, CaptureParser
 from loaders.capture.fields import SPOT_PARTIAL_BOOKS, Kind, Row
 from loaders.capture.lines import LineReader, Lines
-from loaders.decode import BrokenObjectError, chunks, codec_of
+from loaders.decode import BrokenObjectError, chunks, codec_of, count_lines
 from loaders.source import Source, SourceObject
 from ticklake.microstructure.book_rebuild import BookEvents, BookRebuild, SequenceRule, WholeBooks
 
@@ -37,10 +36,10 @@ def read_capture(parser: CaptureParser, source: Source, found: SourceObject, sin
     reader = LineReader(_rule(parser), given.encode() if given else None)
     books = _Books(parser, sink)
     trades = _TradeStreams(parser, sink)
-    unwanted: Counter[str] = Counter()
     number = 1
 
     def reject_tail(error: BrokenObjectError, rest: bytes) -> None:
+        sink.read(1)
         told = f"{error.message}; all whole lines before it are read"
         sink.reject(error.error_type, told, line=number, content=rest)
 
@@ -54,7 +53,7 @@ def read_capture(parser: CaptureParser, source: Source, found: SourceObject, sin
             except tables.RefusedError:
                 lines = reader.read(chunk.text, number, exactly=True)
                 events = books.events(lines, reader.owner)
-            unwanted += lines.unwanted
+            _account(chunk.text, lines, sink)
             if reader.has_unnamed and given is None:
                 _require_one(reader.symbols)
             trades.choose(lines)
@@ -62,8 +61,28 @@ def read_capture(parser: CaptureParser, source: Source, found: SourceObject, sin
             books.feed(events)
             number += lines.count
     books.finish()
-    for name, count in sorted(unwanted.items()):
-        sink.note(f"{count:,} lines of {name} are not landed: the lake has no channel for them")
+
+
+def _account(text: bytes, lines: Lines, sink: "Sink") -> None:
+    """Count lines, and what is said of those that give no row."""
+    sink.read(count_lines(text))
+    for name, count in lines.unwanted.items():
+        sink.skip(f"{name}, which has no channel", count)
+    if lines.answers:
+        sink.skip("answers to subscriptions", lines.answers)
+    if lines.other_books:
+        sink.skip("the other streams of the book", lines.other_books)
+    books = other_symbols = 0
+    for (kind, symbol), rows in lines.rows.items():
+        if kind.startswith("depth"):
+            is_wanted = symbol is None or sink.symbols is None or symbol.decode() in sink.symbols
+            books += len(rows) * is_wanted
+            other_symbols += len(rows) * (not is_wanted)
+    if other_symbols:
+        sink.skip("other symbols", other_symbols)
+    # A message may hold several events, and those of books are folded into the rows of books.
+    events = sum(map(len, lines.rows.values())) + lines.other_books
+    sink.fold(lines.with_rows - events + books)
 
 
 def _rule(parser: CaptureParser) -> SequenceRule:
@@ -81,6 +100,8 @@ def _give(lines: Lines, exchange: str, sink: "Sink") -> None:
         rows = list(chain.from_iterable(by_symbol.values()))
         if not rows:
             continue
+        if channel == "funding_rates":
+            sink.fold(-len(rows))  # the same events have given mark prices
         table = table_of(rows)  # of all symbols: a table each would cost more than its rows
         for symbol, begin, end in _spans(by_symbol):
             part = table.slice(begin, end - begin)
@@ -122,10 +143,14 @@ class _TradeStreams:
             for stream, count in (("aggTrade", len(grouped)), ("trade", len(rows) - len(grouped))):
                 if count and self._wanted is None and self._is_landed(symbol):
                     self._require_same(symbol, stream)
+            kept = rows
             if self._wanted == "aggTrade":
-                lines.rows["trade", symbol] = grouped
+                kept = grouped
             elif self._wanted == "trade" and grouped:
-                lines.rows["trade", symbol] = [row for row in rows if not _is_aggregate(row)]
+                kept = [row for row in rows if not _is_aggregate(row)]
+            if len(kept) < len(rows):
+                lines.rows["trade", symbol] = kept
+                self._sink.skip("the other stream of trades", len(rows) - len(kept))
 
     def _is_landed(self, symbol: bytes) -> bool:
         return self._sink.symbols is None or symbol.decode() in self._sink.symbols
@@ -159,7 +184,7 @@ class _BookStreams:
                 continue
             if self._wanted is not None:
                 if kind != self._wanted:
-                    del lines.rows[kind, symbol]
+                    lines.other_books += len(lines.rows.pop((kind, symbol)))
             elif kind != "depth" or any(map(_is_difference, lines.rows[kind, symbol])):
                 self._require_same(symbol, kind)
 
@@ -255,6 +280,8 @@ class _Books:
         for symbol, book in self._rebuilt.items():
             self._give(symbol, book.finish())
             if book.unused:
+                self._sink.skip("depth updates without a book", book.unused)
+                self._sink.fold(-book.unused)
                 self._sink.note(
                     f"{symbol.decode()}: {book.unused:,} depth updates without a book, before a "
                     f"snapshot or after one of {book.gaps:,} gaps"
@@ -265,6 +292,7 @@ class _Books:
                 for part in (*rows, books.finish()):
                     self._give(symbol, part)
                 if books.without_time:
+                    self._sink.fold(-1)
                     self._sink.reject(
                         "NO_TIME",
                         f"{books.without_time} snapshots of {symbol.decode()} have neither a time "
@@ -273,6 +301,7 @@ class _Books:
         for symbol, books in self._partial.items():
             self._give(symbol, books.finish())
         if self._unnamed:
+            self._sink.fold(-1)
             self._sink.reject(
                 "UNKNOWN_SYMBOL",
                 f"{len(self._unnamed)} snapshots name no symbol, and nothing else does: "
@@ -292,6 +321,8 @@ class _Books:
         return self._sink.symbols is None or symbol.decode() in self._sink.symbols
 
     def _give(self, symbol: bytes, rows: pa.Table) -> None:
+        """Give rows to the sink; they are made of events that count as folded."""
+        self._sink.fold(-rows.num_rows)
         self._sink.rows("order_book", rows, exchange=self._parser.exchange, symbol=symbol.decode())
 
 

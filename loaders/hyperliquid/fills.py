@@ -67,9 +67,12 @@ class FillsParser:
                     sink.reject_as(reject)
                 for name, count in rows.extra.items():
                     sink.extra(name, count)
+                sink.read(rows.table.num_rows + len(rows.rejects))
                 kept = rows.table
                 if coins is not None:
                     kept = kept.filter(pc.is_in(kept["coin"], coins))
+                    if kept.num_rows < rows.table.num_rows:
+                        sink.skip("other symbols", rows.table.num_rows - kept.num_rows)
                 sink.rows("fills", kept, exchange="hyperliquid")
 
 

@@ -82,12 +82,13 @@ class BooksParser:
 
     def parse(self, source: Source, found: SourceObject, sink: "Sink") -> None:
         """Read an hour. Raises BrokenObjectError."""
-        from loaders.decode import chunks
+        from loaders.decode import chunks, count_lines
 
         batch = _Batch(sink)
         number = 0
         with source.open(found.path) as stream:
             for chunk in chunks(stream):
+                sink.read(count_lines(chunk.text))
                 for line in chunk.text.splitlines():
                     number += 1
                     if not line.strip():
@@ -140,12 +141,14 @@ class ContextsParser:
                     raise MissingColumnError("funding_rates", ["funding"], text.names)
             except MissingColumnError as error:
                 raise BrokenObjectError("MISSING_COLUMN", str(error)) from None
-            for lines in text.lines(lambda bad: reject_line(sink, bad)):
+            for lines in text.lines(lambda bad: reject_line(sink, bad), sink.skip):
+                sink.fold(-len(lines.numbers))  # a line gives rows of two channels
                 told: set[Fault] = set()
                 deliver(of_marks, lines.table.select(others), sink, given, described(lines), told)
                 hours = pa.repeat(FUNDING_HOURS, lines.table.num_rows)
                 table = lines.table.select(funding).append_column("interval_hours", hours)
                 deliver(of_rates, table, sink, given, described(lines), told)
+            sink.read(text.read)
 
 
 _CONTEXTS: Final = ContextsParser()

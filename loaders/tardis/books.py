@@ -33,15 +33,25 @@ class BookReader:
     def read(self, text: CsvObject) -> None:
         """Read all lines."""
         bad: list[BadLine] = []
-        for lines in text.lines(bad.append):
+        for lines in text.lines(bad.append, self._sink.skip):
             self._read(lines, bad)
             bad.clear()
         for line in bad:  # the file is cut, and with it the message before
             reject_line(self._sink, line)
             for book in self._books.values():
                 book.lose()
-        for (exchange, symbol), book in self._books.items():
-            self._sink.rows("order_book", book.finish(), exchange=exchange, symbol=symbol)
+        self._sink.read(text.read)
+        for key, book in self._books.items():
+            self._give(key, book.finish())
+            if book.unused:
+                self._sink.skip("changes without a book", book.unused)
+                self._sink.fold(-book.unused)
+
+    def _give(self, key: tuple[str, str], rows: pa.Table) -> None:
+        """Give rows to the sink; they are made of changes that count as folded."""
+        exchange, symbol = key
+        self._sink.fold(-rows.num_rows)
+        self._sink.rows("order_book", rows, exchange=exchange, symbol=symbol)
 
     def _read(self, lines: Lines, bad: list[BadLine]) -> None:
         table, faults = _changes(lines.table)
@@ -72,6 +82,7 @@ class BookReader:
         for key, part in split(table, ["exchange", "symbol"]):
             exchange, symbol = key["exchange"], key["symbol"]
             if self._sink.symbols is not None and symbol not in self._sink.symbols:
+                self._sink.skip("other symbols", part.num_rows)
                 continue
             book = self._books.setdefault((exchange, symbol), BookChanges(self._levels))
             changes = LevelChanges(
@@ -82,7 +93,8 @@ class BookReader:
                 part["price"].to_numpy(),
                 part["size"].to_numpy(),
             )
-            self._sink.rows("order_book", book.feed(changes), exchange=exchange, symbol=symbol)
+            self._sink.fold(part.num_rows)
+            self._give((exchange, symbol), book.feed(changes))
 
 
 def _changes(lines: pa.Table) -> tuple[pa.Table, list[tuple[int, str, str]]]:

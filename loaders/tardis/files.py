@@ -106,25 +106,38 @@ def _files(paths: Sequence[str]) -> Iterator[str]:
 
 
 def _deliver(text: "CsvObject", kind: "Kind", sink: "Sink") -> None:
+    import numpy as np
     import pyarrow.compute as pc
 
     from loaders.columns import deliver
     from loaders.csv_files import described, reject_line
 
     plans = kind.plans(text.names)
-    for lines in text.lines(lambda bad: reject_line(sink, bad)):
+    for lines in text.lines(lambda bad: reject_line(sink, bad), sink.skip):
+        uses = np.zeros(len(lines.numbers), np.int64)
         for target, plan in plans:
             chosen = lines
             if target.present:
                 flags = [pc.is_valid(lines.table[name]) for name in target.present]
-                is_present = flags[0] if len(flags) == 1 else pc.or_(*flags)
-                chosen = lines.where(is_present.to_numpy())
+                is_present = (flags[0] if len(flags) == 1 else pc.or_(*flags)).to_numpy()
+                chosen = lines.where(is_present)
+                uses += is_present
+            else:
+                uses += 1
             deliver(plan, chosen.table, sink, {}, described(chosen))
+        unused = int(np.count_nonzero(uses == 0))
+        if unused:
+            sink.skip("rows without a value that has a channel", unused)
+        sink.fold(len(uses) - unused - int(uses.sum()))  # a line may give rows of two channels
+    sink.read(text.read)
 
 
 def _leave_out(text: "CsvObject", kind: "Kind", sink: "Sink") -> None:
     """Count the rows of a kind without a channel."""
     from loaders.csv_files import reject_line
 
-    count = sum(len(lines.numbers) for lines in text.lines(lambda bad: reject_line(sink, bad)))
+    lines = text.lines(lambda bad: reject_line(sink, bad), sink.skip)
+    count = sum(len(some.numbers) for some in lines)
+    sink.read(text.read)
+    sink.skip(f"{kind.name}, which have no channel", count)
     sink.note(f"{count:,} rows of {kind.name} are not landed: the lake has no channel for them")

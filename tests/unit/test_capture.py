@@ -83,11 +83,30 @@ class Basket:
     rejects: list[tuple[str, int | None]] = field(default_factory=list)
     extras: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    unwanted: Counter[str] = field(default_factory=Counter)
+    lines: int = 0
+    folded: int = 0
 
     def rows(self, channel: str, table: pa.Table, *, exchange: str, symbol: str) -> None:
         assert exchange in EXCHANGES
         if self.symbols is None or symbol in self.symbols:
             self.parts[channel, symbol].append(table)
+        else:
+            self.skip("other symbols", table.num_rows)
+
+    def read(self, count: int) -> None:
+        self.lines += count
+
+    def skip(self, reason: str, count: int = 1) -> None:
+        self.unwanted[reason] += count
+
+    def fold(self, count: int) -> None:
+        self.folded += count
+
+    def check(self) -> None:
+        """Require that each line is a row, or rejected, or not wanted, or a part of other rows."""
+        kept = sum(table.num_rows for parts in self.parts.values() for table in parts)
+        assert self.lines == kept + len(self.rejects) + self.unwanted.total() + self.folded
 
     def reject(self, kind: str, message: str, *, line: int | None = None, content: Any = 0) -> None:
         assert message
@@ -133,6 +152,7 @@ def read(
     parser = CaptureParser(exchange, how.pop("levels", 20), **how)
     found = SourceObject(path, len(data), "tag")
     reading.read_capture(parser, Text(data), found, basket)  # type: ignore[arg-type]
+    basket.check()
     return basket
 
 
@@ -140,6 +160,7 @@ def read_gzip(data: bytes) -> Basket:
     basket = Basket()
     parser, found = CaptureParser("binance-futures", 20), SourceObject("a.gz", len(data), "tag")
     reading.read_capture(parser, Text(data), found, basket)  # type: ignore[arg-type]
+    basket.check()
     return basket
 
 
@@ -664,9 +685,7 @@ def test_events_without_a_channel_are_counted_and_are_no_fault() -> None:
     basket = read([force, TRADE, force])
     assert basket.rejects == []
     assert basket.only("trades").num_rows == 1
-    assert basket.notes == [
-        "2 lines of forceOrder are not landed: the lake has no channel for them"
-    ]
+    assert basket.unwanted == {"forceOrder, which has no channel": 2}
 
 
 @pytest.mark.parametrize(
