@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 import pyarrow as pa
 
@@ -11,7 +11,7 @@ from loaders.capture import tables
 from loaders.capture.captures import EXCHANGES, CaptureParser
 from loaders.capture.fields import SPOT_PARTIAL_BOOKS, Kind, Row
 from loaders.capture.lines import LineReader, Lines
-from loaders.decode import BrokenObjectError, chunks, codec_of, count_lines
+from loaders.decode import BrokenObjectError, Peeked, chunks, codec_of_text, count_lines
 from loaders.source import Source, SourceObject
 from ticklake.microstructure.book_rebuild import BookEvents, BookRebuild, SequenceRule, WholeBooks
 
@@ -45,8 +45,13 @@ def read_capture(parser: CaptureParser, source: Source, found: SourceObject, sin
 
     with source.open(found.path) as stream:
         # A recorder that was killed leaves its last line cut off: that is one bad line.
-        codec = codec_of(found.path)
-        for chunk in chunks(stream, codec=codec, json_lines=False, on_cut=reject_tail):
+        start = Peeked(stream)
+        for chunk in chunks(
+            cast(BinaryIO, start),
+            codec=codec_of_text(start.head, found.path),
+            json_lines=False,
+            on_cut=reject_tail,
+        ):
             lines = reader.read(chunk.text, number)
             try:
                 events = books.events(lines, reader.owner)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from loaders.csv_files import file_items
 from loaders.landing import Request
@@ -30,20 +30,19 @@ class TardisParser:
 
     def parse(self, source: Source, found: SourceObject, sink: "Sink") -> None:
         """Read a file. Raises BrokenObjectError."""
-        from loaders.csv_lines import CsvObject
-        from loaders.decode import codec_of, open_text
+        from loaders.csv_lines import open_csv
+        from loaders.decode import Peeked, codec_of_text, open_text
         from loaders.tardis.books import BookReader
         from loaders.tardis.kinds import INCREMENTAL, kind_of, named_kind
 
-        codec = codec_of(found.path)
         with source.open(found.path) as stream:
-            start = open_text(stream, codec)
+            head = Peeked(stream)
+            start = open_text(cast(BinaryIO, head), codec_of_text(head.head, found.path))
             if found.size and not start.read(1) and start.cut is None:
                 sink.note("Tardis has no data for this day: the file is empty")
                 return
         asked = named_kind(self.data_type) if self.data_type else None
-        with source.open(found.path) as stream:
-            text = CsvObject(stream, codec)
+        with source.open(found.path) as stream, open_csv(stream, found.path) as text:
             kind = kind_of(text.names, f"{source.location}/{found.path}", asked)
             if kind is INCREMENTAL:
                 BookReader(sink, self.levels).read(text)

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import json
 import sys
 import types
 import urllib.error
@@ -176,6 +177,9 @@ def test_a_derivative_ticker_gives_marks_and_funding_where_there_are_any(
     )
     result = land("tardis", file)
     assert result.exit_code == 0, result.output
+    (path,) = (entry.path for entry in lake.storage.entries("raw/_ledger/tardis"))
+    unwanted = json.loads(lake.storage.read(path))["unwanted"]
+    assert unwanted == {"rows without a value that has a channel": 1}
     assert rows(lake, "mark_prices", "ts_event, mark_price, index_price, extra") == [
         (
             *(moment(START), 100.25, 100.5),
