@@ -1,9 +1,9 @@
 {#
     Seconds of an interval as exchanges spell it (1s, 5m, 4h, 1d, 1w); null for any other, such as the
-    months of 1M.
+    months of 1M, a length of 0, or a number of more than six digits.
 #}
 {% macro interval_seconds(interval) -%}
-    try_cast(regexp_extract({{ interval }}, '^([0-9]+)[smhdw]$', 1) as bigint)
+    nullif(try_cast(regexp_extract({{ interval }}, '^([0-9]{1,6})[smhdw]$', 1) as bigint), 0)
     * case right({{ interval }}, 1)
         when 's' then 1
         when 'm' then 60

@@ -20,6 +20,17 @@
     'buy_notional': 'taker_buy_quote_volume',
 } %}
 {%- set prices = ['open', 'high', 'low', 'close'] %}
+{%- set notionals = ['notional', 'buy_notional'] %}
+{#- Notionals have 14 digits before the point: a larger quote volume equals none of ours. #}
+{%- set most = '99999999999999.999999999999' %}
+{%- set theirs_of = {} %}
+{%- for ours, theirs in fields.items() %}
+    {%- set value = 'kline_' ~ theirs %}
+    {%- if ours in notionals %}
+        {%- set value = 'if(' ~ value ~ ' > ' ~ most ~ ', ' ~ most ~ ', ' ~ value ~ ')' %}
+    {%- endif %}
+    {%- do theirs_of.update({ours: value}) %}
+{%- endfor %}
 {%- set day = 'exchange, date, symbol, bar_seconds' %}
 {%- set key = day ~ ', interval, ts_open' %}
 
@@ -33,7 +44,7 @@ bars as (
 
 ),
 
-{# When the day's trades begin and end. #}
+{# The time of the day's first and last bar with a trade. #}
 days as (
 
     select {{ day }}, min(ts_open) as first_open, max(ts_open) as last_open
@@ -61,21 +72,39 @@ candles as (
         {% for theirs in fields.values() -%}
             {{ theirs }} as kline_{{ theirs }},
         {% endfor -%}
-        true as is_candle
+        true as is_candle,
+        epoch_us(open_time) % (bar_seconds * 1000000) <> 0 as is_off_grid,
+        {# Exchanges write the last millisecond, microsecond or second of a candle as its end. #}
+        epoch_us(open_time) + bar_seconds * 1000000 - epoch_us(close_time) as us_early,
+        us_early > 1000 and us_early <> 1000000 as is_closed_early,
+        cast(quote_volume as double) / cast(volume as double) as mean_price,
+        if(
+            volume > 0,
+            mean_price between cast(low as double) * 0.999999 and cast(high as double) * 1.000001,
+            null
+        ) as is_notional
     from klines
     semi join days using ({{ day }})
 
 ),
 
+{# The quote volume of an inverse contract is not price times size. It is not compared then. #}
 intervals as (
 
-    select distinct {{ day }}, interval from candles
+    select
+        {{ day }},
+        interval,
+        count(*) filter (where is_notional) * 2 >= count(is_notional) as is_notional_compared
+    from candles
+    group by {{ day }}, interval
 
 ),
 
 bars_of_intervals as (
 
-    select * from bars inner join intervals using ({{ day }})
+    select bars.*, intervals.interval
+    from bars
+    inner join intervals using ({{ day }})
 
 ),
 
@@ -85,22 +114,35 @@ paired as (
         *,
         concat_ws(
             ', ',
-            {% for ours, theirs in fields.items() -%}
+            {% for ours, theirs in theirs_of.items() -%}
                 {%- set value = ours if ours in prices else 'coalesce(' ~ ours ~ ', 0)' -%}
-                if({{ value }} <> kline_{{ theirs }}, '{{ ours }}', null)
+                if(
+                    {{ value }} <> {{ theirs }}
+                    {%- if ours in notionals %} and is_notional_compared{% endif %},
+                    '{{ ours }}',
+                    null
+                )
                 {{- ',' if not loop.last }}
             {% endfor -%}
         ) as differing,
-        {# What trades that we lack would leave: fewer, and nothing that the exchange has not. #}
-        coalesce(volume, 0) < kline_volume
-        and coalesce(coalesce(match_count, 0) < kline_count, true)
+        {# If we lack some of the exchange's trades, the bar has nothing that the candle has not. #}
+        coalesce(volume, 0) <= kline_volume
+        and coalesce(coalesce(match_count, 0) <= kline_count, true)
         {% for ours in ['notional', 'buy_volume', 'buy_notional', 'high'] -%}
-            and coalesce({{ ours }} <= kline_{{ fields[ours] }}, true)
+            and coalesce(
+                {{ ours }} <= {{ theirs_of[ours] }}
+                {%- if ours in notionals %} or not is_notional_compared{% endif %},
+                true
+            )
         {% endfor -%}
-        and coalesce(low >= kline_low, true) as is_part
+        and coalesce(low >= kline_low, true) as is_within,
+        is_within
+        and coalesce(volume, 0) < kline_volume
+        and coalesce(coalesce(match_count, 0) < kline_count, true) as is_part
     from candles
     full join bars_of_intervals using ({{ key }})
     inner join days using ({{ day }})
+    inner join intervals using ({{ day }}, interval)
 
 ),
 
@@ -112,6 +154,11 @@ holes as (
     select exchange, date, symbol, 'silence' as hole, ts_from, ts_to
     from {{ lake_ref('silences') }}
     where table_name = 'trades'
+    union all
+    {# Bars leave out prints with price 0 or size 0. A candle may count them. #}
+    select exchange, date, symbol, 'zero_prints' as hole, ts_event as ts_from, ts_event as ts_to
+    from {{ lake_ref('trades') }}
+    where price = 0 or size = 0
 
 ),
 
@@ -141,10 +188,14 @@ klines_reconciliation as (
             {{ ours }},
             kline_{{ theirs }},
         {% endfor -%}
+        is_notional_compared,
         nullif(differing, '') as differing,
         case
             when is_candle is null then 'no_candle'
             when differing = '' then null
+            when is_off_grid then 'off_grid'
+            when is_closed_early then 'closed_early'
+            when is_within and hole = 'zero_prints' then hole
             when not is_part then 'unexplained'
             when ts_open < first_open or ts_open > last_open then 'no_trades'
             when ts_open in (first_open, last_open) then 'edge'

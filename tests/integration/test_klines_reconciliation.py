@@ -169,15 +169,15 @@ def test_differences_have_a_cause_and_only_days_of_a_month_are_compared_again(
     assert fresh.hashes() == operator.hashes()
 
 
-def test_a_difference_without_a_cause_fails_the_build(operator: Operator) -> None:
+def test_a_difference_without_a_cause_is_a_warning(operator: Operator) -> None:
     land_trades(operator, DAYS[1], recorded(DAYS[1]))
     changed = august()
     changed[20]["volume"] += Decimal("0.000000000001")
     changed[21]["count"] -= 1
     changed[22]["close"] = changed[22]["open"] = changed[22]["low"]
     land_candles(operator, "2025-08", changed)
-    output = operator.build(*MODELS, expect=1)
-    assert "FAIL 3 bars_equal_candles_or_the_cause_is_known" in output
+    output = operator.build(*MODELS)
+    assert "WARN 3 bars_equal_candles_or_the_cause_is_known" in output
     found = causes(operator, DAYS[1])
     assert {minute for minute, cause in found.items() if cause == "unexplained"} == {19, 20, 21}
 

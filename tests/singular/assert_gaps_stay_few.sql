@@ -1,7 +1,11 @@
 {#
-    No table has more than var `max_gaps` holes of one kind a symbol and day: a feed that breaks so often
-    should be looked at before anyone computes on it.
+    Symbols and days on which a table has more holes of one kind than the var `max_gaps`.
+
+    A warning (2026-12-01): some feeds break that often, and some exchanges skip ids. Look at such a feed
+    before you compute on it.
 #}
+{{ config(severity='warn') }}
+
 with
 
 holes as (

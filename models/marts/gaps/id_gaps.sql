@@ -1,90 +1,87 @@
-{# One row per hole in the ids of a symbol's aggregated trades. #}
+{# One row per hole in the ids of a symbol's trades, within a day. #}
 {{ config(
     materialized='lake',
     partition_by=['exchange', 'date'],
     order_by=['symbol', 'gap_seq'],
-    lookback={'trades': 1},
     time_column=none,
 ) }}
 
 with
 
-trades as (
+consecutive as (
 
     select
         exchange,
         symbol,
+        date,
+        first_id as lowest_id,
+        last_id as highest_id
+    from {{ lake_ref('id_spans') }}
+    where is_consecutive
+
+),
+
+ids as (
+
+    select
+        exchange,
+        symbol,
+        date,
         ts_event,
-        first_id,
-        last_id,
-        first_id - first_id % 65536 as block
+        coalesce(first_id, try_cast(trade_id as bigint)) as id_from,
+        coalesce(last_id, id_from) as id_to
     from {{ lake_ref('trades') }}
-    where first_id is not null
-
-),
-
-{# Almost every block of ids is whole and goes on where the one before ended. #}
-blocks as (
-
-    select
-        exchange,
-        symbol,
-        block,
-        min(first_id) as first_id,
-        max(last_id) as last_id,
-        sum(last_id - first_id + 1) as id_count
-    from trades
-    group by exchange, symbol, block
-
-),
-
-broken_blocks as (
-
-    select
-        exchange,
-        symbol,
-        block,
-        lag(block) over blocks_of_symbol as previous_block
-    from blocks
-    window blocks_of_symbol as (partition by exchange, symbol order by block)
-    qualify
-        id_count <> last_id - first_id + 1
-        or first_id <> lag(last_id) over blocks_of_symbol + 1
-
-),
-
-{# The trades of those that are not, and of the blocks before them. #}
-suspects as (
-
-    select
-        *,
-        (exchange, symbol, block) in (
-            select (broken_blocks.exchange, broken_blocks.symbol, broken_blocks.block)
-            from broken_blocks
-        ) as is_broken
-    from trades
-    where
-        is_broken
-        or (exchange, symbol, block) in (
-            select (broken_blocks.exchange, broken_blocks.symbol, broken_blocks.previous_block)
-            from broken_blocks
-        )
+    inner join consecutive using (exchange, symbol, date)
+    where id_from >= lowest_id and id_to <= highest_id
 
 ),
 
 compared as (
 
     select
+        *,
+        row_number() over () as position,
+        {{ is_first_of('exchange', 'symbol', 'date') }}
+        or id_from <> lag(id_to) over () + 1 as is_first_of_run
+    from ids
+
+),
+
+numbered as (
+
+    select *, position - {{ position_since('is_first_of_run') }} as run  -- noqa: PRS
+    from compared
+
+),
+
+{# Almost all trades are in a few long runs. Trades that come out of order make more of them. #}
+runs as (
+
+    select
         exchange,
         symbol,
-        first_id as place,
-        is_broken,
-        lag(ts_event) over ids as ts_from,
-        ts_event as ts_to,
-        first_id - 1 - max(last_id) over (ids rows between unbounded preceding and 1 preceding)
-            as missing_count
-    from suspects
-    window ids as (partition by exchange, symbol order by first_id, last_id, ts_event)
+        date,
+        run,
+        min(struct_pack(id := id_from, ts := ts_event)) as first_row,
+        max(struct_pack(id := id_to, ts := ts_event)) as last_row
+    from numbered
+    group by exchange, symbol, date, run
+
+),
+
+followed as (
+
+    select
+        exchange,
+        date,
+        symbol,
+        first_row,
+        max(last_row) over (
+            partition by exchange, symbol, date
+            order by first_row, last_row
+            rows between unbounded preceding and 1 preceding
+        ) as row_before
+    from runs
 
 ),
 
@@ -92,14 +89,14 @@ id_gaps as (
 
     select
         exchange,
-        cast(ts_to at time zone 'UTC' as date) as date,
+        date,
         symbol,
-        row_number() over (partition by exchange, date, symbol order by place) as gap_seq,
-        ts_from,
-        ts_to,
-        cast(missing_count as bigint) as missing_count
-    from compared
-    where is_broken and missing_count > 0
+        row_number() over (partition by exchange, date, symbol order by first_row) as gap_seq,
+        row_before.ts as ts_from,
+        first_row.ts as ts_to,
+        first_row.id - row_before.id - 1 as missing_count
+    from followed
+    where first_row.id > row_before.id + 1
 
 )
 

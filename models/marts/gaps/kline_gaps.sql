@@ -22,6 +22,13 @@ klines as (
 
 ),
 
+spans as (
+
+    select exchange, month, symbol, interval, is_sparse
+    from {{ lake_ref('kline_spans') }}
+
+),
+
 followed as (
 
     select
@@ -29,10 +36,11 @@ followed as (
         month,
         symbol,
         interval,
-        end_time as ts_from,
         lead(open_time) over (
             partition by exchange, month, symbol, interval order by open_time
         ) as ts_to,
+        {# A candle may claim an end after the next one starts. #}
+        least(end_time, ts_to) as ts_from,
         round({{ seconds_between('open_time', 'ts_to') }} / length_seconds - 1) as missing_count
     from klines
 
@@ -52,7 +60,8 @@ kline_gaps as (
         ts_to,
         cast(missing_count as bigint) as missing_count
     from followed
-    where missing_count > 0
+    inner join spans using (exchange, month, symbol, interval)
+    where missing_count > 0 and {{ is_gap_in_klines('is_sparse', 'ts_from', 'ts_to') }}
 
 )
 

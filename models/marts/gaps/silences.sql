@@ -1,36 +1,37 @@
-{# One row per long silence of a symbol, in its trades or in its order book. #}
+{# One row per long silence of a symbol within a day, in its trades or in its order book. #}
 {{ config(
     materialized='lake',
     partition_by=['exchange', 'date'],
     order_by=['table_name', 'symbol', 'gap_seq'],
-    lookback={'trades': 1, 'order_book': 1},
     time_column=none,
 ) }}
 
 with
 
-{# Within a stretch no silence is long enough, so the ends of stretches tell all that are. #}
+{# Within a stretch no silence is long enough, so the ends of stretches show all that are. #}
 stretches as (
 
     select
         'trades' as table_name,
         exchange,
         symbol,
+        date,
         {{ stretch('ts_event') }} as stretch,
         min(ts_event) as first_ts,
         max(ts_event) as last_ts
     from {{ lake_ref('trades') }}
-    group by exchange, symbol, stretch
+    group by exchange, symbol, date, stretch
     union all
     select
         'order_book' as table_name,
         exchange,
         symbol,
+        date,
         {{ stretch('ts_event') }} as stretch,
         min(ts_event) as first_ts,
         max(ts_event) as last_ts
     from {{ lake_ref('order_book') }}
-    group by exchange, symbol, stretch
+    group by exchange, symbol, date, stretch
 
 ),
 
@@ -40,7 +41,10 @@ compared as (
         table_name,
         exchange,
         symbol,
-        lag(last_ts) over (partition by table_name, exchange, symbol order by stretch) as ts_from,
+        date,
+        lag(last_ts) over (
+            partition by table_name, exchange, symbol, date order by stretch
+        ) as ts_from,
         first_ts as ts_to
     from stretches
 
@@ -50,7 +54,7 @@ silences as (
 
     select
         exchange,
-        cast(ts_to at time zone 'UTC' as date) as date,
+        date,
         table_name,
         symbol,
         row_number() over (
