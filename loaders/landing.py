@@ -236,7 +236,11 @@ def _plan(
 def _read_ledgers(
     storage: Storage, loader: str, items: Sequence[Item]
 ) -> list[tuple[raw.LedgerEntry | None, bool]]:
-    """Return the ledger entry of each object, and whether all its segments are still there."""
+    """Return the ledger entry of each object, and whether all its segments are still there.
+
+    They are not if a later landing of the object began and did not finish.
+    """
+    begun = raw.unfinished(storage, loader)
     with ThreadPoolExecutor(LEDGER_THREADS) as pool:
         entries = list(pool.map(lambda item: raw.read_ledger(storage, loader, item.name), items))
         wanted = [segment for entry in entries if entry for segment in entry.segments]
@@ -244,10 +248,14 @@ def _read_ledgers(
         listings = pool.map(lambda folder: list(storage.entries(folder)), folders)
         sizes = {item.path: item.size for listing in listings for item in listing}
     return [
-        (entry, all(sizes.get(item.path) == item.size for item in entry.segments))
+        (
+            entry,
+            (loader, item.name) not in begun
+            and all(sizes.get(segment.path) == segment.size for segment in entry.segments),
+        )
         if entry
         else (None, False)
-        for entry in entries
+        for item, entry in zip(items, entries, strict=True)
     ]
 
 

@@ -1,25 +1,35 @@
 """Landing in the lake: raw segments, the ledger of what came from where, and quarantine.
 
 A source object becomes one segment for each partition that it holds rows of. Segments are named
-after the object, so landing it again replaces them. The ledger is told first which segments are
-coming, then they are written, then those of an earlier landing that are no longer wanted are
-deleted, then the ledger is told that all is done: a landing killed anywhere is simply done again.
+after the object, so landing it again replaces them.
+
+A build sees all segments of an object or none. Before the first segment changes, a mark in
+`raw/_landing/` names all segments that the object has or will have. Then the segments are written,
+those that are no longer wanted are deleted, the ledger records what has landed, and the mark is
+removed. A build leaves out the segments of a mark, unless the ledger says what the mark announced.
+So a landing that fails or is killed leaves nothing visible, and is simply done again. Segments that
+no mark names are read, whoever wrote them.
 """
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from ticklake.lake.errors import LakeError
 from ticklake.lake.storage import Storage
 from ticklake.lake.tables import sha256_of
 
 LEDGER: Final = "raw/_ledger"
+LANDING: Final = "raw/_landing"
+ABSENT: Final = "raw/_absent"
 QUARANTINE: Final = "quarantine"
 READERS: Final = 16
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,38 +92,87 @@ def replace_segments(
         Segment(f"{item.folder}/{name}.parquet", item.rows, item.size, item.sha256)
         for item in staged
     ]
-    wanted = {segment.path for segment in segments}
-    known = {segment.path: segment for segment in earlier.segments} if earlier else {}
-    if not wanted <= known.keys():
-        # Without a tag nothing counts as landed, but whatever may be there now can be found again.
-        coming = [Segment(path, 0, 0, "") for path in sorted(wanted - known.keys())]
-        write_ledger(
-            storage,
-            source,
-            name,
-            dataclasses.replace(entry, tag="", segments=[*known.values(), *coming]),
-        )
-    for item, segment in zip(staged, segments, strict=True):
-        present = storage.find(segment.path)
-        if (
-            present is None
-            or present.size != segment.size
-            or sha256_of(storage, segment.path) != segment.sha256
-        ):
-            storage.publish(item.file, segment.path)
-    for path in sorted(known.keys() - wanted):
-        storage.delete(path)
     entry = dataclasses.replace(entry, segments=segments)
+    before = {segment.path for segment in earlier.segments} if earlier else set()
+    before |= _announced(storage, source, name)
+    wanted = {segment.path for segment in segments}
+    new = [
+        (item.file, segment.path)
+        for item, segment in zip(staged, segments, strict=True)
+        if not _is_there(storage, segment)
+    ]
+    gone = sorted(before - wanted)
+    if new or gone:
+        mark = {"entry": _digest(_content(entry)), "segments": sorted(before | wanted)}
+        storage.write(_path(LANDING, source, name), _json(mark))
+    for file, path in new:
+        storage.publish(file, path)
+    for path in gone:
+        storage.delete(path)
     write_ledger(storage, source, name, entry)
+    storage.delete(_path(LANDING, source, name))
     return entry
+
+
+def unfinished(storage: Storage, source: str | None = None) -> dict[tuple[str, str], list[str]]:
+    """Return the segments of each object whose landing did not finish, by source and name.
+
+    With `source` only of objects of one source. Costs one listing, as a rule an empty one.
+    """
+    folder = LANDING if source is None else f"{LANDING}/{source}"
+    keys = [_key(found.path, LANDING) for found in storage.entries(folder)]
+    found = {}
+    for key in sorted(keys):
+        mark = _mark(storage, *key)
+        if mark is not None and not _has_finished(storage, *key, mark):
+            found[key] = list(mark["segments"])
+    return found
+
+
+def _announced(storage: Storage, source: str, name: str) -> set[str]:
+    """Return the segments that an earlier landing of an object may have left unfinished."""
+    mark = _mark(storage, source, name)
+    return set(mark["segments"]) if mark else set()
+
+
+def _mark(storage: Storage, source: str, name: str) -> dict[str, Any] | None:
+    path = _path(LANDING, source, name)
+    try:
+        mark = json.loads(storage.read(path))
+        return {"entry": str(mark["entry"]), "segments": list(map(str, mark["segments"]))}
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        raise LakeError(
+            f"{storage.url(path)} is damaged. It names the segments of a landing that did not "
+            f"finish. Delete the files {name}.parquet below {storage.url('raw')}, then this file, "
+            "and land the object again."
+        ) from None
+
+
+def _has_finished(storage: Storage, source: str, name: str, mark: Mapping[str, Any]) -> bool:
+    """Say whether the ledger records what a mark announced: then only the mark was left over."""
+    try:
+        return bool(_digest(storage.read(_path(LEDGER, source, name))) == mark["entry"])
+    except FileNotFoundError:
+        return False
+
+
+def _is_there(storage: Storage, segment: Segment) -> bool:
+    present = storage.find(segment.path)
+    return (
+        present is not None
+        and present.size == segment.size
+        and sha256_of(storage, segment.path) == segment.sha256
+    )
 
 
 def read_ledger(storage: Storage, source: str, name: str) -> LedgerEntry | None:
     """Return what the ledger says of an object, None where it says nothing that can be read."""
     try:
-        content = json.loads(storage.read(_ledger_path(source, name)))
-        content["segments"] = [Segment(**segment) for segment in content["segments"]]
-        return LedgerEntry(**content)
+        content = json.loads(storage.read(_path(LEDGER, source, name)))
+        segments = [_known(Segment, segment) for segment in content["segments"]]
+        return _known(LedgerEntry, content | {"segments": segments})
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None
 
@@ -123,9 +182,7 @@ def read_ledgers(storage: Storage) -> dict[tuple[str, str], LedgerEntry]:
     keys = []
     for found in storage.entries(LEDGER):
         if found.path.endswith(".json"):
-            path = found.path.removeprefix(f"{LEDGER}/").removesuffix(".json")
-            source, _, name = path.partition("/")
-            keys.append((source, name))
+            keys.append(_key(found.path, LEDGER))
     keys.sort()
     with ThreadPoolExecutor(READERS) as pool:
         entries = pool.map(lambda key: read_ledger(storage, *key), keys)
@@ -137,20 +194,19 @@ def ledger_names(storage: Storage) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for entry in storage.entries(LEDGER):
         if entry.path.endswith(".json"):
-            path = entry.path.removeprefix(f"{LEDGER}/").removesuffix(".json")
-            source, _, name = path.partition("/")
+            source, name = _key(entry.path, LEDGER)
             found.setdefault(name, []).append(source)
     return found
 
 
 def write_ledger(storage: Storage, source: str, name: str, entry: LedgerEntry) -> None:
     """Record a landing. Comes last: before it, nothing counts as landed."""
-    storage.write(_ledger_path(source, name), _json(dataclasses.asdict(entry)))
+    storage.write(_path(LEDGER, source, name), _content(entry))
 
 
 def forget_ledger(storage: Storage, source: str, name: str) -> None:
     """Let an object count as never landed."""
-    storage.delete(_ledger_path(source, name))
+    storage.delete(_path(LEDGER, source, name))
 
 
 def withdraw(storage: Storage, source: str, name: str) -> None:
@@ -189,8 +245,27 @@ def _remove_others(storage: Storage, folder: str, names: set[str]) -> None:
             storage.delete(entry.path)
 
 
-def _ledger_path(source: str, name: str) -> str:
-    return f"{LEDGER}/{source}/{name}.json"
+def _path(kind: str, source: str, name: str) -> str:
+    return f"{kind}/{source}/{name}.json"
+
+
+def _key(path: str, kind: str) -> tuple[str, str]:
+    source, _, name = path.removeprefix(f"{kind}/").removesuffix(".json").partition("/")
+    return source, name
+
+
+def _known(kind: type[T], content: Mapping[str, Any]) -> T:
+    """Make an object of the fields that it has; another version of ours may have written more."""
+    names = {item.name for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in content.items() if name in names})
+
+
+def _content(entry: LedgerEntry) -> bytes:
+    return _json(dataclasses.asdict(entry))
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _json(content: Mapping[str, Any]) -> bytes:

@@ -17,6 +17,7 @@ from ticklake.lake.lease import Lease
 from ticklake.lake.paths import LAYERS, Key
 from ticklake.lake.planning import Input, Plan, Unit
 from ticklake.lake.quarantine import Problem, forget, set_aside, things_set_aside
+from ticklake.lake.raw import unfinished
 from ticklake.lake.screening import Screening
 from ticklake.lake.specs import InputSpec, ModelSpec
 from ticklake.lake.storage import Storage, open_storage
@@ -73,7 +74,9 @@ class Session:
             if spec.location not in self._raw:
                 raw = RawTable(self.storage, spec.location, spec.partition_by)
                 aside = things_set_aside(self.storage, spec.location)
-                found = raw.partitions({path: item.error_type for path, item in aside.items()})
+                found = raw.partitions(
+                    {path: item.error_type for path, item in aside.items()}, self.hidden
+                )
                 self._raw[spec.location] = found
                 self._superseded |= aside.keys() & set(partition_paths(found.values()))
             partitions: Mapping[Key, Partition] = self._raw[spec.location]
@@ -101,6 +104,11 @@ class Session:
         self.screening.moved(problems)
         self._raw.clear()
         self.tested.clear()
+
+    @cached_property
+    def hidden(self) -> frozenset[str]:
+        """The raw segments of landings that did not finish: nothing reads them."""
+        return frozenset(path for paths in unfinished(self.storage).values() for path in paths)
 
     @cached_property
     def screening(self) -> Screening:

@@ -8,7 +8,7 @@ the listing shows the same size and tag. The cache saves time and nothing else: 
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -122,16 +122,19 @@ class RawTable:
     def __init__(self, storage: Storage, location: str, columns: Sequence[str]) -> None:
         self.storage, self.location, self.columns = storage, location, tuple(columns)
 
-    def partitions(self, set_aside: Mapping[str, str] | None = None) -> dict[Key, Partition]:
+    def partitions(
+        self, set_aside: Mapping[str, str] | None = None, hidden: Collection[str] = ()
+    ) -> dict[Key, Partition]:
         """Return every partition that has a segment, be it in quarantine.
 
         `set_aside` has the segments in quarantine: their path in `raw/`, and their type of error.
+        `hidden` are the segments of landings that did not finish: they count as not there.
         """
         cache = Cache(self.storage, self.location)
         segments: dict[Key, list[Entry]] = {}
         for entry in self.storage.entries(self.location):
             key = self.key_of(entry.path)
-            if key is not None:
+            if key is not None and entry.path not in hidden:
                 segments.setdefault(key, []).append(entry)
         missing: dict[Key, list[tuple[str, str]]] = {}
         present = {entry.path for entries in segments.values() for entry in entries}

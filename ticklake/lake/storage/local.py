@@ -1,5 +1,6 @@
 """A lake in a local folder."""
 
+import errno
 import fcntl
 import os
 import stat
@@ -21,6 +22,8 @@ from ticklake.lake.storage.staging import (
 STAGING = "_staging"
 GLOB = set("*?[")
 LOCK_SECONDS = 30.0
+NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+"""No object has such a path."""
 
 
 class LocalStorage:
@@ -45,7 +48,9 @@ class LocalStorage:
             folder = folders.pop()
             try:
                 listing = os.scandir(self.url(folder))
-            except (FileNotFoundError, NotADirectoryError):
+            except OSError as error:
+                if error.errno not in NOT_THERE:
+                    raise
                 continue
             with listing:
                 for item in listing:
@@ -62,7 +67,9 @@ class LocalStorage:
     def find(self, path: str) -> Entry | None:
         try:
             status = os.stat(self.url(path))
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError as error:
+            if error.errno not in NOT_THERE:
+                raise
             return None
         return _entry(path, status) if stat.S_ISREG(status.st_mode) else None
 
@@ -73,7 +80,9 @@ class LocalStorage:
     def open(self, path: str) -> BinaryIO:
         try:
             return open(self.url(path), "rb")
-        except (IsADirectoryError, NotADirectoryError):  # on S3 there is no object either
+        except OSError as error:  # on S3 there is no object either
+            if error.errno not in (*NOT_THERE, errno.EISDIR):
+                raise
             raise FileNotFoundError(self.url(path)) from None
 
     def local_file(self, path: str, folder: Path) -> Path:
