@@ -5,13 +5,16 @@ rest is the same for all of them. The work in a process is `loaders.worker`. Imp
 command itself needs neither Arrow nor DuckDB.
 """
 
+import hashlib
+import json
 import multiprocessing
+import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from loaders.source import Source, SourceObject, open_source
@@ -67,6 +70,8 @@ class Request:
     force: bool = False
     hint: str = ""
     """The command that lands an object of this request again, for `ticklake quarantine`."""
+    remembers_absent: bool = False
+    """Whether objects that the source lacks are holes of an archive, which the lake remembers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,8 @@ class Job:
     symbols: Sequence[str] | None
     """The symbols to keep, those of an earlier landing included; None for all."""
     hint: str = ""
+    note: str = ""
+    """What to say of the object when it has landed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,8 @@ class Outcome:
     extra: dict[str, int] = field(default_factory=dict)
     unwanted: dict[str, int] = field(default_factory=dict)
     message: str = ""
+    stops: bool = False
+    """Whether the objects after it would fail for the same reason, as on a full disk."""
 
 
 Report = Callable[[Outcome, int, int], None]
@@ -107,6 +116,8 @@ class Summary:
     outcomes: list[Outcome] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     """Objects that should exist and do not."""
+    not_tried: int = 0
+    """Objects after one that failed for a reason which stops them all."""
     seconds: float = 0.0
     symbols: Sequence[str] | None = None
     """The symbols that were asked for, None for all."""
@@ -149,7 +160,7 @@ class Summary:
     @property
     def lacks_symbols(self) -> bool:
         """Whether all objects could be read, and none of them has any symbol asked for."""
-        bad = self.count("quarantined") or self.count("failed")
+        bad = self.count("quarantined") or self.count("failed") or self.not_tried
         is_empty = not any(outcome.rows for outcome in self.outcomes)
         return self.symbols is not None and bool(self.outcomes) and not bad and is_empty
 
@@ -177,17 +188,24 @@ def land(request: Request, report: Report) -> Summary:
     summary = Summary(missing=missing, symbols=request.symbols)
 
     jobs = []
-    ledgers = _read_ledgers(storage, request.loader, present)
-    for item, (entry, is_whole) in zip(present, ledgers, strict=True):
-        job = _plan(request, item, found[item], entry, is_whole)
+    ledgers = _ledgers_of(storage, request.loader, present)
+    for wanted, (item, entry, is_whole, note) in zip(present, ledgers, strict=True):
+        job = _plan(request, item, found[wanted], entry, is_whole, note)
         if isinstance(job, Outcome):
             summary.outcomes.append(job)
             report(job, len(summary.outcomes), len(present))
         else:
             jobs.append(job)
-    for outcome in _perform(jobs, request.workers):
+    outcomes = _perform(jobs, request.workers)
+    for outcome in outcomes:
         summary.outcomes.append(outcome)
         report(outcome, len(summary.outcomes), len(present))
+        if outcome.stops:
+            outcomes.close()
+            summary.not_tried = len(present) - len(summary.outcomes)
+            break
+    if request.remembers_absent:
+        raw.remember_absent(storage, request.loader, absent=missing, present=map(_path, present))
     summary.seconds = time.monotonic() - began
     return summary
 
@@ -214,6 +232,7 @@ def _plan(
     found: SourceObject,
     entry: raw.LedgerEntry | None,
     is_whole: bool,
+    note: str,
 ) -> Job | Outcome:
     """Return the job for an object, or the outcome of skipping it.
 
@@ -230,7 +249,50 @@ def _plan(
             return Outcome(
                 item.path, "skipped", found.size, entry.rows, entry.rejected, message=why
             )
-    return Job(request.root, request.loader, item, found, symbols, request.hint)
+    return Job(request.root, request.loader, item, found, symbols, request.hint, note)
+
+
+def _path(item: Item) -> str:
+    return item.path
+
+
+def _ledgers_of(
+    storage: Storage, loader: str, items: Sequence[Item]
+) -> Iterator[tuple[Item, raw.LedgerEntry | None, bool, str]]:
+    """Yield each object with its ledger entry, and whether all its segments are still there.
+
+    An object that was landed before as something else (another exchange, symbol, channel or
+    interval) gets a name of its own, so that both are kept; the last value says so.
+    """
+    notes = [""] * len(items)
+    renamed = list(items)
+    first = _read_ledgers(storage, loader, items)
+    for place, (item, (entry, _)) in enumerate(zip(items, first, strict=True)):
+        now = _landed_as(repr(item.parser))
+        before = _landed_as(entry.reader) if entry is not None else now
+        if before != now:
+            mark = hashlib.sha256(json.dumps(now, sort_keys=True).encode()).hexdigest()[:8]
+            renamed[place] = replace(item, name=f"{item.name}-{mark}")
+            notes[place] = (
+                f"it was landed before as {_listed(before)}; both are kept. If it was landed by "
+                "mistake, `ticklake delete` takes it out"
+            )
+    second = iter(_read_ledgers(storage, loader, [item for item in renamed if item not in items]))
+    for old, new, ledger, note in zip(items, renamed, first, notes, strict=True):
+        yield new, *(ledger if new is old else next(second)), note
+
+
+def _landed_as(reader: str) -> dict[str, str]:
+    """Return what the options of a parser say that an object is, from its representation."""
+    return {
+        name: found[1]
+        for name in ("channel", "exchange", "symbol", "interval")
+        if (found := re.search(rf"\b{name}='([^']*)'", reader))
+    }
+
+
+def _listed(values: dict[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items()) or "its columns say"
 
 
 def _read_ledgers(
@@ -259,7 +321,7 @@ def _read_ledgers(
     ]
 
 
-def _perform(jobs: Sequence[Job], workers: int) -> Iterable[Outcome]:
+def _perform(jobs: Sequence[Job], workers: int) -> Generator[Outcome, None, None]:
     workers = min(workers, len(jobs))
     if workers <= 1:
         yield from map(perform, jobs)

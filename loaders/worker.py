@@ -1,6 +1,8 @@
 """Landing one object: from the source to segments, ledger and quarantine."""
 
+import errno
 import resource
+import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Mapping
@@ -164,8 +166,10 @@ def land_object(job: Job) -> Outcome:
                     return _set_aside(job, storage, source, folder, error)
             if read_erasures(storage) == erasures:  # else something was erased meanwhile
                 return outcome
-    except (LakeError, OSError) as error:
+    except LakeError as error:
         return Outcome(job.item.path, "failed", message=str(error))
+    except OSError as error:
+        return _failed(job, error)
     except Exception as error:  # whatever it is, the other objects land
         *_, place = traceback.extract_tb(error.__traceback__)
         told = f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})"
@@ -206,7 +210,7 @@ def _land(job: Job, storage: Storage, source: Source, folder: Path, erasures: Er
         raw.release(storage, thing)
     earlier = raw.read_ledger(storage, job.loader, job.item.name)
     raw.replace_segments(storage, job.loader, job.item.name, staged, entry, earlier)
-    message = "; ".join(sink.notes)
+    message = "; ".join(filter(None, [job.note, *sink.notes]))
     return Outcome(
         job.item.path,
         "landed",
@@ -241,6 +245,22 @@ def _set_aside(
         job.found.size,
         message=f"{error.error_type}: {error.message}; set aside in {aside}",
     )
+
+
+def _failed(job: Job, error: OSError) -> Outcome:
+    """Return the outcome of an object that the operating system stopped."""
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    name = str(error.filename or error.filename2 or "")
+    is_of_lake = name.startswith(_storage(job.root).root)
+    is_refused = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and is_of_lake
+    if is_full:
+        place = name or f"{job.root} or {tempfile.gettempdir()}"
+        message = f"There is no space left for {place}. Free some, then run the command again."
+    elif is_refused:
+        message = f"{name} cannot be written: {error.strerror}. Make it writable, then run again."
+    else:
+        message = str(error)
+    return Outcome(job.item.path, "failed", message=message, stops=is_full or is_refused)
 
 
 def _about(job: Job, source: Source) -> dict[str, Any]:

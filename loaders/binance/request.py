@@ -75,7 +75,16 @@ class Plan:
             )
             for one, period in chosen
         ]
-        return Request(self.root, LOADER, items, None, self.workers, self.force, self._again())
+        return Request(
+            self.root,
+            LOADER,
+            items,
+            None,
+            self.workers,
+            self.force,
+            self._again(),
+            remembers_absent=True,
+        )
 
     def _again(self) -> str:
         """Return the command that lands the same again."""

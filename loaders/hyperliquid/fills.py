@@ -35,7 +35,7 @@ def fills_between(
         f"ticklake land hyperliquid --source {opened(source).location} "
         f"--start {start:%Y%m%d} --end {end:%Y%m%d}"
     ) + (f" --coins {','.join(coins)}" if coins else "")
-    return Request(root, LOADER, items, coins, workers, force, again)
+    return Request(root, LOADER, items, coins, workers, force, again, remembers_absent=True)
 
 
 @dataclass(frozen=True, slots=True)

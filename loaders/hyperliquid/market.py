@@ -58,7 +58,7 @@ def market_between(
         f"--source {opened(source).location} "
         f"--start {start:%Y%m%d} --end {end:%Y%m%d}"
     ) + (f" --coins {','.join(coins)}" if coins else "")
-    return Request(root, LOADER, items, coins, workers, force, again)
+    return Request(root, LOADER, items, coins, workers, force, again, remembers_absent=True)
 
 
 def _books(source: str, days: Sequence[date], coins: Sequence[str] | None) -> Iterator[Item]:

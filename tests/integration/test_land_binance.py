@@ -205,12 +205,12 @@ def test_each_kind_lands_alike_with_and_without_a_header(
 
 def test_trades_have_an_aggressor_and_exact_numbers(lake: Lake, land: Land, mirror: Mirror) -> None:
     large = "99999999999999.123456789012"
-    lines = f"1,1E-8,0.00000001,0,{MS},true\n2,115637.1,{large},0,{MS},false\n"
+    lines = f"1,1E-8,0.00000001,0,{MS},true\n2,0.5,{large},0,{MS},false\n"
     mirror.put(TRADES, "2025-08-01", f"{HEADER}\n{lines}")
     assert land(TRADES).exit_code == 0
     assert rows(lake, "trades", "trade_id, price, size, side, first_id, extra") == [
         ("1", Decimal("1E-8"), Decimal("1E-8"), "sell", None, None),
-        ("2", Decimal("115637.1"), Decimal(large), "buy", None, None),
+        ("2", Decimal("0.5"), Decimal(large), "buy", None, None),
     ]
     where = [("binance-futures", "BTCUSDT", "2025-08-01")]
     assert rows(lake, "trades", "distinct exchange, symbol, date::varchar") == where

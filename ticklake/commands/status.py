@@ -33,6 +33,7 @@ def status(table: str | None, exchange: str | None, symbol: str | None, as_json:
     """
     from ticklake.lake.catalog import find_tables
     from ticklake.lake.planning import Selection
+    from ticklake.lake.raw import archives_with_holes
     from ticklake.lake.status import holdings
     from ticklake.lake.storage import open_storage
 
@@ -54,6 +55,11 @@ def status(table: str | None, exchange: str | None, symbol: str | None, as_json:
         _print([_line(holding, now) for holding in found])
     else:
         click.echo(f"{storage.root} has nothing of that.")
+    if not (as_json or table or exchange or symbol):
+        for name, paths in archives_with_holes(storage).items():
+            shown = ", ".join(paths[:HOLES_SHOWN])
+            more = f" and {len(paths) - HOLES_SHOWN:,} more" if len(paths) > HOLES_SHOWN else ""
+            click.echo(f"The source of {name} lacked, when last asked: {shown}{more}")
 
 
 def _as_json(holding: "Holding", now: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ no mark names are read, whoever wrote them.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -216,6 +216,36 @@ def withdraw(storage: Storage, source: str, name: str) -> None:
         storage.delete(segment.path)
     release(storage, f"{source}/{name}")
     forget_ledger(storage, source, name)
+
+
+def remember_absent(
+    storage: Storage, source: str, *, absent: Iterable[str], present: Iterable[str]
+) -> None:
+    """Record which objects of an archive were asked for and are not there, until they are."""
+    known = set(absent_objects(storage, source))
+    now = sorted((known | set(absent)) - set(present))
+    if now:
+        content = _json({"absent": now})
+        if now != sorted(known):
+            storage.write(f"{ABSENT}/{source}.json", content)
+    elif known:
+        storage.delete(f"{ABSENT}/{source}.json")
+
+
+def absent_objects(storage: Storage, source: str) -> list[str]:
+    """Return the objects that an archive lacked when they were last asked for, in order."""
+    try:
+        content = json.loads(storage.read(f"{ABSENT}/{source}.json"))
+        return sorted(map(str, content["absent"]))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return []
+
+
+def archives_with_holes(storage: Storage) -> dict[str, list[str]]:
+    """Return the objects that each archive lacked, by the name of its loader."""
+    paths = sorted(entry.path for entry in storage.entries(ABSENT))
+    names = [path.removeprefix(f"{ABSENT}/").removesuffix(".json") for path in paths]
+    return {name: absent_objects(storage, name) for name in names}
 
 
 def quarantine(

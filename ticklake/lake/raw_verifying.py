@@ -16,7 +16,7 @@ from ticklake.lake.erasing import erased_again
 from ticklake.lake.erasures import Erasures
 from ticklake.lake.paths import Key, partition_path
 from ticklake.lake.planning import Selection
-from ticklake.lake.raw import LedgerEntry, Segment, read_ledger
+from ticklake.lake.raw import LedgerEntry, Segment, read_ledger, unfinished
 from ticklake.lake.storage import Entry, Storage
 from ticklake.lake.verifying import BLOCK, READERS, Checked, Problem
 
@@ -33,14 +33,20 @@ def check_segments(
 ) -> Iterator[Checked]:
     """Read the segments of each partition, in order. None may hold what was erased."""
     landed = {segment.path: (key, entry, segment) for key, entry, segment in _landed(ledger)}
+    begun = {path: key for key, paths in unfinished(storage).items() for path in paths}
     with duckdb.connect() as connection, ThreadPoolExecutor(READERS) as pool:
         prepare(connection, storage)
 
         def check(item: tuple[Key, Mapping[str, Entry]]) -> Checked:
             key, files = item
             size, rows, problems = 0, 0, []
+            what: str | None
             for file in files.values():
-                if file.path in landed:
+                if file.path in begun:
+                    what = "is of a landing that did not finish: no build reads it"
+                    source, name = begun[file.path]
+                    advice = f"land {name} of {source} again"
+                elif file.path in landed:
                     object_key, entry, segment = landed[file.path]
                     what = _compare(storage, segment)
                     if what and read_ledger(storage, *object_key) != entry:

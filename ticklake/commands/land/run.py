@@ -122,6 +122,8 @@ def _print_summary(summary: "Summary", root: str) -> None:
         f"Landed: {summary.rows:,} rows from {summary.size:,} bytes "
         f"in {summary.seconds:.1f} s, in {root}"
     )
+    if summary.not_tried:
+        click.echo(f"Not tried after that: {summary.not_tried:,} objects")
     if summary.rejected:
         click.echo(f"Lines and rows set aside in quarantine/: {_listed(summary.rejected)}")
     if summary.rejected_before:
