@@ -100,6 +100,8 @@ _NOT_TRADES: Final = frozenset(
         *("quote", "quotes", "bbo", "order", "depth", "book", "open", "done", "received"),
     )
 )
+_DATABENTO_PRICES: Final = frozenset(("price", "open", "bid_px_00", "ask_px_00"))
+_DATABENTO_PRICE: Final = re.compile(r"-?[0-9]{8,}")
 _DATABENTO_ACTIONS: Final = frozenset("acmrfn")  # all but T, the trades
 
 Ints = npt.NDArray[np.int64]
@@ -183,22 +185,22 @@ def refuse_other_kind(
 
 def _kinds_named(path: str) -> set[str]:
     folder, _, base = path.rpartition("/")
-    tokens = {*_tokens(base), plain(base)}
-    kinds = {_NAMED[token] for token in tokens if token in _NAMED}
+    words, parts = _words(base)
+    kinds = {_NAMED[word] for word in words if word in _NAMED}
+    kinds = kinds or {_NAMED[part] for part in parts if part in _NAMED}
     if kinds & {"candles of mark prices, index prices or premiums"}:
         kinds -= {"klines"}
-    if _LIQUIDATIONS & {*_tokens(folder.rpartition("/")[2])} and "trades" not in kinds:
+    if _LIQUIDATIONS & _words(folder.rpartition("/")[2])[0] and "trades" not in kinds:
         kinds.add("liquidations")
     return kinds
 
 
-def _tokens(text: str) -> set[str]:
-    """Return the words of a name, and each two that follow one another as one."""
+def _words(text: str) -> tuple[set[str], set[str]]:
+    """Return the words of a name, also each two as one, and the parts of words in camel case."""
     words = [word.lower() for word in re.findall(r"[A-Za-z]+[0-9]*|[0-9]+", text)]
-    parts = [part.lower() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", text)]
     joined = {"".join(words[place : place + 2]) for place in range(len(words) - 1)}
-    triples = {"".join(parts[place : place + 3]) for place in range(len(parts) - 2)}
-    return {*words, *parts, *joined, *triples}
+    parts = {part.lower() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", text)}
+    return {*words, *joined}, parts
 
 
 def _columns_say(names: Iterable[str], known: Iterable[str]) -> str:
@@ -245,6 +247,7 @@ class Agreement:
             self._look_for_others(table)
         for column, word in self._told:
             self._look_at_kind(column, word, table)
+        self._look_at_scale(table)
 
     def candles(self, where: Mapping[str, str], open_times: pa.Array) -> None:
         """Look at the opening times of candles of one symbol and interval."""
@@ -259,12 +262,17 @@ class Agreement:
             found = None if length is None else grid.other_than(length, self.mapping.sparse)
             if found is None:
                 continue
-            said = f"{self.by}interval {interval}" if "interval" in self.given else interval
+            said = f"{self.by}interval" if "interval" in self.given else "their interval column"
+            sparse = ""
+            if length is not None and found > length:
+                sparse = (
+                    '. If candles without a trade are left out, give {"sparse": true} in the file '
+                    "of --config"
+                )
             raise BrokenObjectError(
                 "OTHER_INTERVAL",
-                f"its candles of {symbol} are {_written(found)} apart, and their interval should "
-                f'be {said}. Give the interval {_written(found)}, or {{"sparse": true}} in the '
-                "file of --config if candles without a trade are left out",
+                f"its candles of {symbol} are {_written(found)} apart, and {said} says {interval}. "
+                f"Land it with the interval {_written(found)}{sparse}",
             )
 
     def _compare(self, name: str, column: str, wanted: str, table: pa.Table) -> None:
@@ -336,6 +344,21 @@ class Agreement:
                 "file of --config chooses rows, for example those of snapshots. `ticklake land "
                 "tardis` and `ticklake land capture` rebuild books from their changes",
             )
+
+    def _look_at_scale(self, table: pa.Table) -> None:
+        """Refuse the integers of Databento's prices, which count 1e-9, if nothing says so."""
+        if self.mapping.scale or not {"rtype", "publisher_id"} <= set(self.names):
+            return
+        for column in set(self.names) & _DATABENTO_PRICES:
+            texts = _distinct(table, column)
+            if texts and all(_DATABENTO_PRICE.fullmatch(text) for text in texts):
+                target = "price" if column == "price" else column
+                raise BrokenObjectError(
+                    "NO_SCALE",
+                    f"its column {column!r} has {texts[0]}: whole numbers of Databento count 1e-9. "
+                    f'Give {{"scale": {{"{target}": "1e-9"}}}} in the file of --config, '
+                    "for each price column",
+                )
 
 
 class _Grid:

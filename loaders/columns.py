@@ -30,16 +30,6 @@ from ticklake.lake.row_rules import Fault, find_faults
 if TYPE_CHECKING:
     from loaders.worker import Sink
 
-__all__ = [
-    "COLUMNS",
-    "AmbiguousColumnError",
-    "MissingColumnError",
-    "Plan",
-    "deliver",
-    "make_plan",
-    "split",
-]
-
 _ONE_SIDED: Final = frozenset(("bids", "asks", "bid_price", "ask_price"))
 """Of the required columns, those that need no value in every row."""
 _KINDS: Final = {
@@ -67,6 +57,10 @@ _HINTS: Final = {
     ),
 }
 """What the mapping can do about a row that breaks a rule, by the beginning of its message."""
+_NO_TRADE: Final = (
+    '. If that is so because nothing traded, "where" of the mapping leaves such rows out, for '
+    'example {"where": {"open": {"not": null}}}'
+)
 _NAMES_SHOWN: Final = 60
 _TEXT_SHOWN: Final = 60
 _LIKELY: Final = 500
@@ -154,7 +148,8 @@ class Plan:
                 judged.append(_Judged(found.bad, self._teller(item.name, item.type, table)))
             if item.name in self.needed and found.array.null_count:
                 missing = found.array.is_null().to_numpy(zero_copy_only=False)
-                judged.append(_missing(missing, self._named(item.name), item.name))
+                hint = _NO_TRADE if self.channel == "klines" else ""
+                judged.append(_missing(missing, self._named(item.name), item.name, hint))
         for name, source in self.partition.items():
             texts = self._spelled(name, values.strings(table[source]).array)
             columns[name] = texts
@@ -496,8 +491,9 @@ def _first_faults(judged: Sequence[_Judged], by_rule: Sequence[Fault]) -> list[F
     return [faults[row] for row in sorted(faults)]
 
 
-def _missing(flags: Flags, source: str, name: str) -> _Judged:
-    return _Judged(flags, lambda _: ("MISSING_FIELD", f"there is no {source} ({name})"))
+def _missing(flags: Flags, source: str, name: str, hint: str = "") -> _Judged:
+    told = f"there is no {source} ({name}){hint}"
+    return _Judged(flags, lambda _: ("MISSING_FIELD", told))
 
 
 def _sides_of(sizes: pa.Array, sides: tuple[str, str]) -> pa.Array:

@@ -58,6 +58,7 @@ _FORMATS: Final = (
     *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M:%S.%f"),
 )
 """Formats of times that a reject may propose; they are never tried on a row that lands."""
+_TIME_OF_DAY: Final = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?")
 _OTHER_TIMES: Final = (
     "'timestamp_format', 'timestamp_unit' and 'timezone' of the mapping say how times are written"
 )
@@ -168,6 +169,12 @@ def why_not_a_time(text: str, clock: Clock) -> tuple[str, str]:
         if known:
             forms = " or ".join(f'"timestamp_format": "{form}"' for form in known)
             return "BAD_TIME", f"is not ISO 8601. Give {forms} in the mapping"
+        if _TIME_OF_DAY.fullmatch(text):
+            return (
+                "BAD_TIME",
+                "has no date. If another column has it, give both in the mapping, for example "
+                '{"columns": {"ts_event": ["date", "time"]}}',
+            )
         return "BAD_TIME", f"is neither ISO 8601 nor a number since the epoch. {_OTHER_TIMES}"
     zone = _zone(clock.zone)
     if moment.tzinfo is None and zone is not None and _is_unclear(moment, zone):

@@ -1,7 +1,10 @@
 """`ticklake land csv`, from the command line to what lies in the lake."""
 
 import gzip
+import io
 import json
+import time
+import zipfile
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -296,3 +299,317 @@ def test_a_fault_of_the_loader_does_not_stop_the_other_files(
     assert "KeyError: 'exchange' (test_land_csv.py:" in result.output
     assert "1 landed" in result.output
     assert len(rows(lake, "trades")) == 3
+
+
+def land_text(
+    tmp_path: Path, text: str | bytes, *options: str, name: str = "a.csv", **mapping: Any
+) -> Any:
+    """Land a file with a mapping."""
+    file, config = tmp_path / name, tmp_path / "mapping.json"
+    file.write_bytes(text.encode() if isinstance(text, str) else text)
+    config.write_text(json.dumps(mapping))
+    return land("csv", file, *options, "--config", config)
+
+
+TRADE = "ts_event, price, size, side"
+MORNING = datetime(2024, 3, 1, 8, tzinfo=UTC)
+
+
+@ON_DISK
+@pytest.mark.parametrize(
+    ("text", "mapping", "row"),
+    [
+        pytest.param(
+            "1709280000.0,1,2000.5,-5\n",
+            {
+                "header": ["timestamp", "id", "price", "size"],
+                "sign": {"positive": "buy", "negative": "sell"},
+                "scale": {"size": "0.0001"},
+            },
+            (MORNING, Decimal("2000.5"), Decimal("0.0005"), "sell"),
+            id="Gate futures",
+        ),
+        pytest.param(
+            "ID,MTS,AMOUNT,PRICE\n1,1709280000000,0.24,3613.6\n",
+            {"sign": {"positive": "buy", "negative": "sell"}, "columns": {"ts_event": "MTS"}},
+            (MORNING, Decimal("3613.6"), Decimal("0.24"), "buy"),
+            id="Bitfinex",
+        ),
+        pytest.param(
+            "ts_event,rtype,publisher_id,action,side,price,size\n"
+            "1709280000000000000,0,1,T,A,3720250000000,1\n"
+            "1709280000000000001,0,1,C,B,3720250000000,1\n",
+            {"scale": {"price": 1e-9}, "where": {"action": "T"}},
+            (MORNING, Decimal("3720.25"), Decimal(1), "sell"),
+            id="Databento",
+        ),
+        pytest.param(
+            "timestamp,price,amount\n1709280000,2000.5,5e20\n",
+            {"scale": {"size": "1e-18"}},
+            (MORNING, Decimal("2000.5"), Decimal(500), None),
+            id="sizes in wei",
+        ),
+        pytest.param(
+            "date,price,size\n2024-03-01 08:00:00,0.0005315000000000001,6694386.4105087975\n",
+            {"round": {"price": 10, "size": {"digits": 9}}},
+            (MORNING, Decimal("0.0005315"), Decimal("6694386.41"), None),
+            id="float noise",
+        ),
+        pytest.param(
+            "K\u00e4ufe;;\nDatum;Kurs;Menge\n01.03.2024 09:00:00;1.234,5;0,5\n".encode("latin-1"),
+            {
+                "encoding": "latin-1",
+                "skip_lines": 1,
+                "decimal": ",",
+                "thousands": ".",
+                "columns": {"ts_event": "Datum", "price": "Kurs", "size": "Menge"},
+                "timestamp_format": "%d.%m.%Y %H:%M:%S",
+                "timezone": "Europe/Berlin",
+            },
+            (MORNING, Decimal("1234.5"), Decimal("0.5"), None),
+            id="a German broker",
+        ),
+        pytest.param(
+            "Date|Time|Last|Vol\n2024.03.01|03:00:00|1.5|2\n",
+            {
+                "columns": {"ts_event": ["Date", "Time"], "size": "Vol"},
+                "timestamp_format": "%Y.%m.%d %H:%M:%S",
+                "timezone": "-05:00",
+            },
+            (MORNING, Decimal("1.5"), Decimal(2), None),
+            id="date and time apart",
+        ),
+        pytest.param(
+            "\ufefftime,price,size\n1709280000,1,1\n".encode("utf-16"),
+            {},
+            (MORNING, Decimal(1), Decimal(1), None),
+            id="UTF-16",
+        ),
+        pytest.param(
+            "timestamp,trade_id,price,amount,taker_side_sell\n1709280000000,1,3700.1,0.1,true\n",
+            {},
+            (MORNING, Decimal("3700.1"), Decimal("0.1"), "sell"),
+            id="Kaiko",
+        ),
+        pytest.param(
+            "time_exchange;time_coinapi;guid;price;base_amount;taker_side\n"
+            "2024-03-01T08:00:00.0000000Z;2024-03-01T08:00:00.1Z;a;1;2;BUY\n",
+            {},
+            (MORNING, Decimal(1), Decimal(2), "buy"),
+            id="CoinAPI",
+        ),
+        pytest.param(
+            "trade_id,timestamp,price,side,volume(quote),size(base)\n1,1709280000,5,buy,10,2\n",
+            {},
+            (MORNING, Decimal(5), Decimal(2), "buy"),
+            id="Bitget",
+        ),
+        pytest.param(
+            "instrument_name,trade_id,side,price,size,created_time\n"
+            "BTC-USDT,1,sell,5,2,1709280000000\n",
+            {},
+            (MORNING, Decimal(5), Decimal(2), "sell"),
+            id="OKX",
+        ),
+    ],
+)
+def test_files_of_vendors_land(
+    lake: Lake, tmp_path: Path, text: str | bytes, mapping: dict[str, Any], row: tuple[Any, ...]
+) -> None:
+    result = land_text(tmp_path, text, *WHO[:4], "--symbol", "BTCUSDT", **mapping)
+    assert result.exit_code == 0, result.output
+    assert rows(lake, "trades", TRADE) == [row]
+
+
+@ON_DISK
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_file_without_a_header_keeps_its_first_row(
+    lake: Lake, tmp_path: Path, mapped: bool
+) -> None:
+    text = "1381095240,122.0,122.0,122.0,122.0,0.1,1\n1381179000,123,123,123,123,0.1,1\n"
+    options = ("--channel", "klines", *WHO[2:], "--interval", "1m")
+    if not mapped:
+        assert "the first line has values" in land_text(tmp_path, text, *options).output
+        (error,) = errors(lake)
+        assert error["error_type"] == "NO_HEADER"
+        assert "1381095240,122.0" in error["message"]
+        assert '"header"' in error["message"]
+        return
+    header = ["open_time", "open", "high", "low", "close", "volume", "trades"]
+    assert land_text(tmp_path, text, *options, header=header).exit_code == 0
+    assert rows(lake, "klines", "open, count") == [(Decimal(122), 1), (Decimal(123), 1)]
+
+
+@ON_DISK
+def test_local_times_that_daylight_saving_makes_unclear_are_rejected(
+    lake: Lake, tmp_path: Path
+) -> None:
+    text = (
+        "time,price,size\n2021-11-07 00:30:00,1,1\n2021-11-07 01:30:00,2,1\n"
+        "2021-03-14 02:30:00,3,1\n2021-11-07T01:30:00-05:00,4,1\n"
+    )
+    for form in ({}, {"timestamp_format": "%Y-%m-%d %H:%M:%S"}):
+        lines = text if not form else text[: text.index("2021-11-07T")]
+        result = land_text(tmp_path, lines, *WHO, timezone="America/New_York", **form)
+        assert result.exit_code == 1
+        assert [entry["error_type"] for entry in rejects(lake)] == [
+            "AMBIGUOUS_TIME",
+            "NONEXISTENT_TIME",
+        ]
+        first = rows(lake, "trades", "ts_event, price", "price")[0]
+        assert first == (datetime(2021, 11, 7, 4, 30, tzinfo=UTC), Decimal(1))
+
+
+@ON_DISK
+def test_lines_that_are_not_rows_are_counted_and_are_no_failure(lake: Lake, tmp_path: Path) -> None:
+    text = (
+        "https://www.CryptoDataDownload.com\n"
+        "unix,date,symbol,open,high,low,close,Volume BTC,Volume USDT,tradecount\n"
+        "1609459140000,2020-12-31 23:59:00,BTC/USDT,1,1,1,1,5,6,7\n"
+        "unix,date,symbol,open,high,low,close,Volume BTC,Volume USDT,tradecount\n"
+        "1609459080,2020-12-31 23:58:00,BTC/USDT,1,1,1,1,5,6,7\n"
+        "1609459020,2020-12-31 23:57:00,BTC/USDT,,,,,0,0,0\n"
+    )
+    options = ("--channel", "klines", "--exchange", "binance", "--interval", "1m")
+    hint = land_text(tmp_path, text, *options)
+    assert '{"columns": {"volume": "Volume BTC"}}' in hint.output
+    columns = {"volume": "Volume BTC", "quote_volume": "Volume USDT"}
+    result = land_text(tmp_path, text, *options, columns=columns, where={"open": {"not": None}})
+    assert result.exit_code == 0, result.output
+    assert "lines before the header 1, repeated headers 1, where 1" in result.output
+    found = rows(lake, "klines", "symbol, open_time, volume, quote_volume, count", "open_time")
+    assert found == [
+        ("BTC/USDT", datetime(2020, 12, 31, 23, minute, tzinfo=UTC), Decimal(5), Decimal(6), 7)
+        for minute in (58, 59)
+    ]
+
+
+def zipped(**files: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(f"{name}.csv", text)
+    return file.getvalue()
+
+
+@ON_DISK
+def test_a_zip_is_read_and_one_of_several_files_is_named(lake: Lake, tmp_path: Path) -> None:
+    text = "time,price,size\n1709251200,1,1\n"
+    assert land_text(tmp_path, zipped(a=text), *WHO, name="a.zip").exit_code == 0
+    assert len(rows(lake, "trades")) == 1
+    several = zipped(a=text, b=text.replace(",1,1", ",2,1"))
+    assert "ZIP_MEMBERS" in land_text(tmp_path, several, *WHO, name="a.zip").output
+    (error,) = errors(lake)
+    assert '"member"' in error["message"]
+    assert land_text(tmp_path, several, *WHO, name="a.zip", member="b*").exit_code == 0
+    assert rows(lake, "trades", "price") == [(Decimal(2),)]
+
+
+@ON_DISK
+@pytest.mark.parametrize("name", ["Symbol", "SYMBOL", "pair", "instrument_name", "s", "productId"])
+def test_a_column_of_symbols_by_any_name_agrees_with_the_option(
+    lake: Lake, tmp_path: Path, name: str
+) -> None:
+    text = f"{name},time,price,size\nBTC-USDT,1709251200,1,1\n"
+    assert land_text(tmp_path, text, *WHO).exit_code == 0
+    assert rows(lake, "trades", "symbol, extra") == [("BTCUSDT", None)]
+    # Chunks of an object are judged together, and nothing of it lands.
+    later = text + "BTC-USDT,1709251200,1,1\n" * 300_000 + "ETH-USDT,1709251200,1,1\n"
+    assert land_text(tmp_path, later, *WHO, name="b.csv").exit_code == 1
+    assert errors(lake)[0]["error_type"] == "SEVERAL_SYMBOLS"
+    assert len(rows(lake, "trades")) == 1
+
+
+@ON_DISK
+@pytest.mark.parametrize(
+    ("text", "options", "mapping", "error_type"),
+    [
+        ("exchange,time,price,size\nbybit,1709251200,1,1\n", WHO, {}, "OTHER_EXCHANGE"),
+        (
+            "x,time,price,size\nETH,1709251200,1,1\n",
+            WHO,
+            {"columns": {"symbol": "x"}},
+            "OTHER_SYMBOL",
+        ),
+        ('{"T": 1, "p": "1"}\n{"T": 2, "p": "1"}\n', WHO, {}, "NOT_CSV"),
+        (b"PAR1" + b"\0" * 100, WHO, {}, "NOT_CSV"),
+        ("<!DOCTYPE html><html></html>\n", WHO, {}, "NOT_CSV"),
+        ("time,action,price,size\n1709251200,A,1,1\n", WHO, {}, "NOT_ALL_TRADES"),
+        (
+            "timestamp,rtype,publisher_id,price,size\n1709251200,0,1,3720250000000,1\n",
+            WHO,
+            {},
+            "NO_SCALE",
+        ),
+        (
+            "timestamp\tsnapshot\tasks\tbids\n1625097600016\tfalse\t[[2,1]]\t[[1,1]]\n",
+            ("--channel", "order_book", *WHO[2:]),
+            {},
+            "CHANGES_OF_A_BOOK",
+        ),
+        (
+            "time,open,high,low,close,volume\n1709251200,1,1,1,1,1\n1709254800,1,1,1,1,1\n",
+            ("--channel", "klines", *WHO[2:], "--interval", "1m"),
+            {},
+            "OTHER_INTERVAL",
+        ),
+    ],
+)
+def test_a_file_that_contradicts_what_it_is_landed_as_is_refused_whole(
+    lake: Lake,
+    tmp_path: Path,
+    text: str | bytes,
+    options: tuple[str, ...],
+    mapping: dict[str, Any],
+    error_type: str,
+) -> None:
+    result = land_text(tmp_path, text, *options, **mapping)
+    assert result.exit_code == 1
+    assert [error["error_type"] for error in errors(lake)] == [error_type]
+    assert list(lake.storage.entries(f"raw/{options[1]}")) == []
+
+
+@ON_DISK
+def test_constants_and_new_names_stand_for_options(lake: Lake, tmp_path: Path) -> None:
+    text = "time,price,size,pair\n1709251200,1,1,XBT/USD\n"
+    said = {"constants": {"exchange": "kraken"}, "rename": {"symbol": {"XBT/USD": "BTCUSD"}}}
+    assert land_text(tmp_path, text, "--channel", "trades", **said).exit_code == 0
+    assert rows(lake, "trades", "exchange, symbol") == [("kraken", "BTCUSD")]
+    result = land_text(tmp_path, text, *WHO, **said)
+    assert "--exchange is binance, and 'constants' of the mapping says kraken" in result.output
+
+
+@ON_DISK
+def test_two_columns_that_can_be_the_size_are_refused_by_name(lake: Lake, tmp_path: Path) -> None:
+    text = "time,price,amount,volume\n1709251200,10,1,10\n"
+    result = land_text(tmp_path, text, *WHO)
+    assert "'volume' and 'amount' can each be the size" in result.output
+    assert land_text(tmp_path, text, *WHO, columns={"size": "amount"}).exit_code == 0
+
+
+@ON_DISK
+def test_reasons_name_the_value_and_the_word_that_helps(lake: Lake, tmp_path: Path) -> None:
+    bad = {
+        "01.03.2024 08:00:00,1,1": '"timestamp_format": "%d.%m.%Y %H:%M:%S"',
+        "09:30:00,1,1": '{"columns": {"ts_event": ["date", "time"]}}',
+        '1709251200,"1,5",1': '"decimal": ","',
+        "1709251200,0.0005315000000000001,1": 'has 19 decimals, and 12 are kept. Give "round"',
+        "1709251200,1,-1": '"sign"',
+        "1709251200,1,500000000000000000000": '"scale"',
+    }
+    land_text(tmp_path, "time,price,size\n" + "\n".join(bad) + "\n", *WHO)
+    found = rejects(lake)
+    assert [entry["text"] for entry in found] == [*bad]
+    for entry, hint in zip(found, bad.values(), strict=True):
+        assert hint in entry["message"]
+
+
+@ON_DISK
+def test_many_columns_take_no_longer_than_their_size(lake: Lake, tmp_path: Path) -> None:
+    names = [f"c{place}" for place in range(5_000)]
+    line = ",".join(["1709251200", "1", "1", *map(str, range(5_000))]) + "\n"
+    began = time.process_time()
+    text = ",".join(["time", "price", "size", *names]) + "\n" + line * 50
+    assert land_text(tmp_path, text, *WHO).exit_code == 0
+    assert time.process_time() - began < 10  # 20 s when it grew with the square of the columns
+    assert len(rows(lake, "trades", "extra")[0][0]) > 50_000

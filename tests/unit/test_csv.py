@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loaders import csv_lines
-from loaders.columns import COLUMNS, MissingColumnError, Plan, make_plan
+from loaders.aliases import COLUMNS
+from loaders.columns import MissingColumnError, Plan, make_plan
 from loaders.csv_lines import BadLine, CsvObject
 from loaders.decode import BrokenObjectError
 from loaders.levels import nested_levels

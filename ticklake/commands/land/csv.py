@@ -36,22 +36,21 @@ def csv(
     workers: int,
     force: bool,
 ) -> None:
-    """Land CSV files, plain, .gz or .zst, with columns found by their names.
+    """Land CSV files, plain, compressed or in a ZIP, with columns found by their names.
 
-    Times are ISO 8601 (without a zone UTC) or s, ms, us or ns since the epoch. A file of --config
-    overrides:
+    Times are ISO 8601 (without a zone UTC) or s, ms, us or ns since the epoch. Columns that the
+    channel does not have are kept in `extra`. Columns that name an exchange, a symbol or an
+    interval must agree with the options. A file of --config overrides, for example:
 
     \b
       {"columns": {"price": "px", "ts_event": "T"},
-       "timestamp_format": "%d/%m/%Y %H:%M:%S",
-       "side": {"1": "buy", "2": "sell"},
-       "header": ["T", "px", "qty"]}
+       "timestamp_format": "%d/%m/%Y %H:%M:%S", "timezone": "America/New_York",
+       "scale": {"size": "1e-18"}, "where": {"action": "T"},
+       "header": ["T", "px", "qty", "action"]}
 
-    `columns` says which column of the file is which of the channel; for a book, bid_price,
-    bid_size, ask_price and ask_size with {} for the level. `header` is for files without one.
-    Columns that the channel does not have are kept in `extra`.
+    docs/mapping.md has all its words, with an example of each.
     """
-    from loaders.columns import COLUMNS
+    from loaders.aliases import COLUMNS
     from loaders.csv_files import CsvParser, csv_request
     from loaders.mapping import read_mapping
 

@@ -26,8 +26,10 @@ def spool(root: str, symbols: str | None, config: str | None, workers: int, forc
       {"streams": {"bbo_v2": "tickers"},
        "columns": {"ts_event": "T", "bid_price": "b{}_px"},
        "symbol_case": "upper"}
+
+    docs/mapping.md has all its words, with an example of each.
     """
-    from loaders.columns import COLUMNS
+    from loaders.aliases import COLUMNS
     from loaders.mapping import read_mapping
     from loaders.spool import spool_request
 

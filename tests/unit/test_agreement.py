@@ -1,0 +1,175 @@
+"""Whether rows agree with what they are landed as."""
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from loaders.agreement import Agreement, agree, refuse_other_kind, seconds_of
+from loaders.decode import BrokenObjectError
+from loaders.mapping import NO_MAPPING, ColumnMapping
+
+TRADES = ("timestamp", "price", "size")
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "wanted", "expected"),
+    [
+        ("symbol", "btc/usdt", "BTCUSDT", True),
+        ("symbol", "BTC-PERP", "BTC_PERP", True),
+        ("symbol", "ETHUSDT", "BTCUSDT", False),
+        ("symbol", "BTC/USDT:USDT", "BTCUSDT", False),
+        ("symbol", "BTC-24032-950000-C", "BTC-240329-50000-C", False),
+        ("symbol", "@107", "107", False),
+        ("exchange", "BINANCE_FUTURES", "binance-futures", True),
+        ("exchange", "Binance Spot", "binance", True),
+        ("exchange", "OKX", "okex", True),
+        ("exchange", "binance-futures", "binance", False),
+        ("interval", "1min", "1m", True),
+        ("interval", "60", "1m", True),
+        ("interval", "60", "1h", True),
+        ("interval", "1HRS", "1h", True),
+        ("interval", "1M", "1m", False),
+        ("interval", "5m", "1m", False),
+    ],
+)
+def test_spellings_agree_and_other_things_do_not(
+    name: str, said: str, wanted: str, expected: bool
+) -> None:
+    assert agree(name, said, wanted) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("1m", 60), ("4h", 14_400), ("D1", 86_400), ("15MIN", 900), ("1M", None), ("x", None)],
+)
+def test_lengths_of_intervals(text: str, seconds: int | None) -> None:
+    assert seconds_of(text) == seconds
+
+
+def candles(minutes: list[int], interval: str, parts: int = 1, **said: Any) -> str:
+    """Return why candles that open at these minutes are refused, or nothing."""
+    agreement = Agreement(
+        "klines", {"interval": interval, "symbol": "S"}, {}, (), ColumnMapping(**said)
+    )
+    times = [1_700_000_040_000_000 + minute * 60_000_000 for minute in minutes]
+    size = -(-len(times) // parts)
+    for begin in range(0, len(times), size):
+        array = pa.array(times[begin : begin + size], pa.timestamp("us", "UTC"))
+        agreement.candles({"symbol": "S", "interval": interval}, array)
+    try:
+        agreement.finish()
+    except BrokenObjectError as error:
+        return error.message
+    return ""
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_candles_agree_with_their_interval(parts: int, reverse: bool) -> None:
+    def said(minutes: list[int], interval: str, **words: Any) -> str:
+        return candles(minutes[:: -1 if reverse else 1], interval, parts, **words)
+
+    five = [0, 5, 10, 15, 20, 25]
+    assert said(five, "5m") == ""
+    assert "5m apart, and --interval says 1m" in said(five, "1m")
+    assert said(five, "1m", sparse=True) == ""
+    assert "5m apart" in said(five, "1h", sparse=True)
+    # Minutes without a trade are left out, and one candle is off the grid.
+    assert said([0, 1, 2, 3, 7, 8, 30], "1m") == ""
+    assert said([0, 1396], "1m") == ""
+
+
+@pytest.mark.parametrize(
+    ("channel", "path", "names", "kind"),
+    [
+        ("trades", "binance_liquidations_2020.csv", TRADES, "liquidations"),
+        ("trades", "forceOrders-BTC.csv", TRADES, "liquidations"),
+        ("trades", "liquidations/BTC.csv", TRADES, "liquidations"),
+        ("trades", "BTC_quotes.csv", TRADES, "tickers"),
+        ("trades", "BTCUSDT-bookTicker.csv", TRADES, "tickers"),
+        ("trades", "incremental_book_L2.csv", TRADES, "changes of a book"),
+        ("trades", "a.csv", (*TRADES, "side", "is_snapshot"), "changes of a book"),
+        ("trades", "a.csv", (*TRADES, "side", "bankruptcyPrice"), "liquidations"),
+        ("trades", "a.csv", ("time", "open", "high", "low", "close", "volume"), "klines"),
+        ("trades", "a.csv", ("time", "bid", "ask", "last", "volume"), "tickers"),
+        ("order_book", "incremental_book_L2.csv", ("ts", "bids", "asks"), "changes of a book"),
+        ("klines", "BTCUSDT-markPriceKlines.csv", ("open_time",), "candles of mark prices"),
+    ],
+)
+def test_what_a_file_is_comes_from_its_name_and_its_columns(
+    channel: str, path: str, names: tuple[str, ...], kind: str
+) -> None:
+    with pytest.raises(BrokenObjectError, match=f"looks like {kind}") as caught:
+        refuse_other_kind(channel, path, names, NO_MAPPING)
+    assert caught.value.error_type == "OTHER_KIND"
+    assert f'"channel": "{channel}"' in caught.value.message
+    refuse_other_kind(channel, path, names, ColumnMapping(channel=channel))
+
+
+@pytest.mark.parametrize(
+    ("channel", "path", "names"),
+    [
+        ("trades", "trades_and_quotes.csv", TRADES),
+        ("trades", "BTCUSDT-aggTrades-2024.csv", TRADES),
+        ("trades", "a.csv", (*TRADES, "side", "bid_px_00", "ask_px_00")),
+        ("trades", "delta_BTC.csv", TRADES),
+        ("klines", "BTCUSDT-klines.csv", ("open_time",)),
+    ],
+)
+def test_names_that_fit_are_not_refused(channel: str, path: str, names: tuple[str, ...]) -> None:
+    refuse_other_kind(channel, path, names, NO_MAPPING)
+
+
+def looked(of: str, column: str, values: list[Any], **said: Any) -> str | None:
+    names = (column, "bids", "asks")
+    agreement = Agreement(of, {"symbol": "S"}, {}, names, ColumnMapping(**said))
+    try:
+        agreement.look(pa.table({name: pa.array(values) for name in names}))
+    except BrokenObjectError as error:
+        return error.error_type
+    return None
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "is_changes"),
+    [
+        ("snapshot", ["true", "false"], True),
+        ("isSnapshot", [True, False], True),
+        ("is_snapshot", ["true", "true"], False),
+        ("action", ["snapshot", "update"], True),
+        ("action", ["A", "T"], False),
+        ("type", ["delta"], True),
+        ("prevSeqId", ["-1", "17"], True),
+        ("prevSeqId", ["-1", None], False),
+        ("U", [5], True),
+        ("u", [5], False),
+    ],
+)
+def test_changes_are_not_whole_books(column: str, values: list[Any], is_changes: bool) -> None:
+    expected = "CHANGES_OF_A_BOOK" if is_changes else None
+    assert looked("order_book", column, values) == expected
+    assert looked("order_book", column, values, channel="order_book") is None
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "expected"),
+    [
+        ("action", ["T", "A"], "NOT_ALL_TRADES"),
+        ("type", ["trade", "quote"], "NOT_ALL_TRADES"),
+        ("action", ["T"], None),
+        ("type", ["limit", "market", ""], None),
+        ("instrument_id", [1, 2], "SEVERAL_SYMBOLS"),
+        ("instrument_id", [1, 1], None),
+    ],
+)
+def test_rows_of_several_kinds_or_instruments_are_not_one_tape(
+    column: str, values: list[Any], expected: str | None
+) -> None:
+    assert looked("trades", column, values) == expected
+
+
+def test_a_column_that_is_said_not_to_be_the_symbol_is_not_compared() -> None:
+    columns = (("symbol", None),)
+    assert looked("trades", "market", ["spot", "perp"]) == "SEVERAL_SYMBOLS"
+    assert looked("trades", "market", ["spot", "perp"], columns=columns) is None
