@@ -229,3 +229,45 @@ def test_symbols_can_be_chosen(lake: Lake, land: Land, root: Path) -> None:
     put_trades(root)
     assert land("--symbols", "ETH/USDT").exit_code == 0
     assert rows(lake, "trades", "symbol") == [("ETH/USDT",)]
+
+
+@ON_DISK
+def test_a_bad_row_of_any_type_is_set_aside_and_the_others_land(
+    lake: Lake, land: Land, root: Path
+) -> None:
+    put_trades(
+        root,
+        timestamp=pa.array([MS * 10**6 + 123, None, MS * 10**6 + 7], pa.timestamp("ns")),
+        info=pa.array([[{"x": b"\xff", "t": MS}]] * 3),
+    )
+    result = land()
+    assert "MISSING_FIELD 1" in result.output
+    assert rows(lake, "trades", "trade_id") == [("1",), ("3",)]
+    (path,) = [
+        entry.path
+        for entry in lake.storage.entries("quarantine")
+        if entry.path.endswith("rejected.jsonl")
+    ]
+    (reject,) = map(json.loads, lake.storage.read(path).splitlines())
+    assert reject["content"]["timestamp"] is None
+    assert reject["content"]["info"] == [{"x": "/w==", "t": str(MS)}]
+
+
+@ON_DISK
+def test_columns_agree_with_the_path(lake: Lake, land: Land, root: Path, tmp_path: Path) -> None:
+    path = "exchange=binance/stream=trades/symbol=btcusdt/a.parquet"
+    rest: dict[str, Any] = {"timestamp": [MS, MS], "price": [1.0, 2.0], "amount": [1.0, 1.0]}
+    put(root, path, Pair=["BTC-USDT", "BTC-USDT"], **rest)
+    assert land().exit_code == 0
+    assert rows(lake, "trades", "symbol, extra") == [("btcusdt", None)] * 2
+    put(root, path, Pair=["BTC-USDT", "ETH-USDT"], **rest)
+    assert "SEVERAL_SYMBOLS" in land().output
+    put(root, path, Pair=["ETH-USDT", "ETH-USDT"], **rest)
+    assert "OTHER_SYMBOL" in land().output
+    config = tmp_path / "mapping.json"
+    config.write_text('{"rename": {"exchange": {"binance": "binance-us"}}, "where": {"price": 2}}')
+    put(root, path, venue=["binance", "binance"], **(rest | {"price": [1, 2]}))
+    result = land("--config", str(config))
+    assert result.exit_code == 0, result.output
+    assert "where 1" in result.output
+    assert rows(lake, "trades", "exchange, price") == [("binance-us", Decimal(2))]

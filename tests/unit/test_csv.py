@@ -2,6 +2,7 @@
 
 import io
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from loaders.csv_lines import BadLine, CsvObject
 from loaders.decode import BrokenObjectError
 from loaders.levels import nested_levels
 from loaders.mapping import NO_MAPPING, ColumnMapping, read_mapping
+from loaders.values import Notation
 from ticklake.lake.errors import LakeError
 
 
@@ -54,6 +56,13 @@ def test_a_header_of_the_mapping_makes_the_first_line_a_row() -> None:
         (b"a,b\r1,2\r", "NO_HEADER"),
         (b"a" * 200_000, "NO_HEADER"),
         (b"a,b,a\n", "DUPLICATE_COLUMN"),
+        (b"1559347203,8552.90000,0.03190270\n", "NO_HEADER"),
+        (b"20120201 000000;1.3066;1.3066\n", "NO_HEADER"),
+        (b"2005-01-03 04:00:00,a,b\n", "NO_HEADER"),
+        (b"a,b\0\n", "NOT_CSV"),
+        (b'{"a": 1}\n{"a": 2}\n', "NOT_CSV"),
+        (b"[\n1\n]\n", "NOT_CSV"),
+        (b"<?xml version='1.0'?>\n", "NOT_CSV"),
     ],
 )
 def test_an_object_without_usable_columns_is_broken(data: bytes, error_type: str) -> None:
@@ -76,6 +85,17 @@ def test_the_fast_way_and_the_cuts_change_nothing(text: str, size: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_lines, "chunks", lambda stream, **how: chunks(stream, size, **how))
         assert read(data) == expected
+
+
+@pytest.mark.parametrize("data", [b",0,1,2\n0,5,6,7\n", b"0,1,2\n5,6,7\n"])
+def test_numbers_that_pandas_takes_for_names_are_names(data: bytes) -> None:
+    assert len(read(data)[0]) == 1
+
+
+def test_lines_that_repeat_the_header_are_rejected_if_nobody_counts_them() -> None:
+    rows, bad = read(b"a,b\n1,2\na,b\na,3\n")
+    assert rows == [(2, "1", "2"), (4, "a", "3")]
+    assert [(line.number, line.error_type) for line in bad] == [(3, "REPEATED_HEADER")]
 
 
 def plan_of(channel: str, *names: str, **mapping: Any) -> Plan:
@@ -177,6 +197,11 @@ def test_levels_by_a_pattern_of_the_mapping() -> None:
         pa.array([[["10", "1"], ["9", "2"]]]),
         pa.array([[{"qty": 1, "px": 10, "n": 3}, {"qty": 2, "px": 9, "n": 3}]]),
         pa.array(['[["10", 1], {"Price": 9, "amount": "2"}]']),
+        pa.array(['{"9": "2", "10": "1"}']),
+        pa.array(["{'9': 2.0, '10': 1}"]),
+        pa.array(["{Decimal('9'): Decimal('2'), Decimal('10.0'): Decimal('1')}"]),
+        pa.array(["[{'price': '10', 'size': 1}, ('9', 2)]"]),
+        pa.array([[("9", 2.0), ("10", 1.0)]], pa.map_(pa.string(), pa.float64())),
         pa.array([[[8.0, 8.0]], [[10.0, 1.0], [9.0, 2.0]]]).slice(1),
     ],
 )
@@ -193,6 +218,14 @@ def test_nested_levels_of_any_kind(column: pa.Array) -> None:
         pa.array([[None], [[1.0, 2.0]]], pa.list_(pa.list_(pa.float64()))),
         pa.array([[{"price": 1.0, "size": None}], [{"price": 1.0, "size": 2.0}]]),
         pa.array(["[[1]]", "[[1, 2]]"]),
+        pa.array(['["12", "34"]', "[[1, 2]]"]),
+        pa.array(['"abc"', "[[1, 2]]"]),
+        pa.array(["5", "[[1, 2]]"]),
+        pa.array(["null", "[[1, 2]]"]),
+        pa.array(['{"a": 1}', "[[1, 2]]"]),
+        pa.array(["{'a'", "[[1, 2]]"]),
+        pa.array(["[[true, 1]]", "[[1, 2]]"]),
+        pa.array(['[{"foo": 1, "bar": 2}]', "[[1, 2]]"]),
         pa.array(["{", "[[1, 2]]"]),
         pa.array([f"[[1{'0' * 400}, 1]]", "[[1, 2]]"]),
     ],
@@ -202,6 +235,15 @@ def test_a_level_that_is_none_spoils_its_row_alone(column: pa.Array) -> None:
     assert found.bad is not None
     assert found.bad.tolist() == [True, False]
     assert found.array[1].as_py() == [{"price": 1.0, "size": 2.0}]
+
+
+def test_levels_of_an_object_are_sorted_best_first_and_scaled() -> None:
+    text = pa.array(['{"1000": 1, "3000": "2", "2000": 3}'])
+    scale = Notation(scale=Decimal("0.001"))
+    asks = nested_levels(text, "asks", scale).array[0].as_py()
+    bids = nested_levels(text, "bids", scale).array[0].as_py()
+    assert [level["price"] for level in asks] == [1.0, 2.0, 3.0]
+    assert [level["size"] for level in bids] == [2.0, 3.0, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -218,6 +260,37 @@ def test_a_level_that_is_none_spoils_its_row_alone(column: pa.Array) -> None:
         ('{"header": "a,b"}', "list of column names"),
         ('{"streams": {"bbo": "quotes"}}', "the values of 'streams' are channels"),
         ('{"symbol_case": "title"}', "upper or lower"),
+        ('{"columns": {"price": ["a", "b"]}}', "Only times can be made of several"),
+        ('{"timestamp_unit": "m"}', "s, ms, us, ns"),
+        ('{"timestamp_unit": {"price": "s"}}', "not a time"),
+        ('{"timestamp_unit": "s", "timestamp_format": "%Y"}', "of the same columns"),
+        ('{"timezone": "Europe/Bonn"}', "IANA"),
+        ('{"timezone": "+25:00"}', "IANA"),
+        ('{"scale": {"size": "1e-18x"}}', "multiplied by"),
+        ('{"scale": {"size": 0}}', "multiplied by"),
+        ('{"scale": {"side": 2}}', "not a number"),
+        ('{"scale": {"sise": 2}}', "no channel has"),
+        ('{"round": {"price": 13}}', "from 0 to 12"),
+        ('{"round": {"price": {"digits": 0}}}', "significant digits"),
+        ('{"sign": {"positive": "buy"}}', "positive and of negative"),
+        ('{"sign": {"positive": "buy", "negative": "buy"}}', "positive and of negative"),
+        (
+            '{"sign": {"positive": "buy", "negative": "sell"}, "columns": {"side": "x"}}',
+            "both say the side",
+        ),
+        ('{"decimal": ";"}', "it can be"),
+        ('{"decimal": ",", "thousands": ","}', "the same character"),
+        ('{"encoding": "latin-99"}', "Python does not know"),
+        ('{"skip_lines": -1}', "number of lines"),
+        ('{"delimiter": "ab"}', "one character"),
+        ('{"header": ["a", "a"]}', "each different"),
+        ('{"where": {"action": {"is": "T"}}}', '"not"'),
+        ('{"where": {"action": []}}', "texts, numbers or null"),
+        ('{"constants": {"price": "1"}}', "exchange, symbol, interval"),
+        ('{"rename": {"symbol": {"a": null}}}', "object of texts"),
+        ('{"member": ""}', "name of a file in a ZIP"),
+        ('{"sparse": 1}', "true or false"),
+        ('{"channel": "quotes"}', "it can be trades"),
     ],
 )
 def test_a_mapping_that_nobody_understands_is_one_clear_error(

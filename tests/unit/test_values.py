@@ -1,9 +1,11 @@
 """Converting columns of text and of other types to the types of the channels."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
@@ -12,7 +14,9 @@ from hypothesis import strategies as st
 
 from loaders import values
 from loaders.channels import DECIMAL, TIME
-from loaders.values import Clock, Values
+from loaders.exact_json import dump
+from loaders.mapping import Rounding
+from loaders.values import Clock, Notation, Values
 
 MOMENT = datetime(2024, 3, 1, 12, 0, 1, 123456, UTC)
 SECONDS = 1709294401
@@ -193,3 +197,104 @@ def test_any_writing_of_a_time_is_that_time(moment: datetime) -> None:
     assert found.bad is None
     assert found.array.type == TIME
     assert found.array.to_pylist() == [moment.replace(tzinfo=UTC)] * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "notation", "exact"),
+    [
+        ("61000500000000", Notation(scale=Decimal("1e-9")), "61000.5"),
+        ("5e20", Notation(scale=Decimal("1e-18")), "500"),
+        ("0.0005315000000000001", Notation(round=Rounding(decimals=10)), "0.0005315"),
+        ("0.25", Notation(round=Rounding(decimals=1)), "0.2"),
+        ("0.35", Notation(round=Rounding(decimals=1)), "0.4"),
+        ("6694386.4105087975", Notation(round=Rounding(digits=9)), "6694386.41"),
+        ("0.15", Notation(scale=Decimal(10), round=Rounding(decimals=0)), "2"),
+        ("1.234,5", Notation(decimal=",", thousands="."), "1234.5"),
+        ("-1,234,567.5", Notation(thousands=","), "-1234567.5"),
+        ("1.5", Notation(decimal=","), "bad"),
+        ("1,5", Notation(thousands=","), "bad"),
+        ("1,2345", Notation(thousands=","), "bad"),
+        ("0.0000000000001", Notation(scale=Decimal(1)), "bad"),
+        ("x", Notation(scale=Decimal(1)), "bad"),
+    ],
+)
+def test_numbers_are_read_scaled_and_rounded_exactly(
+    text: str, notation: Notation, exact: str
+) -> None:
+    found = one(lambda array: values.decimals(array, notation), text)
+    assert found == (exact if exact == "bad" else Decimal(exact))
+    as_double = one(lambda array: values.doubles(array, notation), text)
+    if exact != "bad":
+        assert as_double == float(exact)
+
+
+@given(st.datetimes(min_value=datetime(1990, 1, 1), max_value=datetime(2030, 1, 1)))
+@pytest.mark.parametrize("zone", ["America/New_York", "Europe/Berlin", "+05:30", "-03:30"])
+def test_a_local_time_is_that_of_the_zone_or_is_refused(zone: str, moment: datetime) -> None:
+    moment = moment.replace(microsecond=0)
+    clock = Clock(zone=zone)
+    same = Clock(form="%Y-%m-%d %H:%M:%S", zone=zone)
+    found = one(lambda array: values.instants(array, clock), str(moment))
+    assert one(lambda array: values.instants(array, same), str(moment)) == found
+    naive = pa.array([moment], pa.timestamp("us"))
+    assert one(lambda array: values.instants(array, clock), naive) == found
+    if zone[0] in "+-":
+        sign = -1 if zone[0] == "-" else 1
+        minutes = sign * (int(zone[1:3]) * 60 + int(zone[4:]))
+        assert found == moment.replace(tzinfo=timezone(timedelta(minutes=minutes)))
+        return
+    first, second = (moment.replace(tzinfo=ZoneInfo(zone), fold=fold) for fold in (0, 1))
+    assert found == ("bad" if first.utcoffset() != second.utcoffset() else first)
+
+
+def test_what_is_wrong_with_a_local_time_is_named() -> None:
+    clock = Clock(zone="America/New_York")
+    for text, error_type in {
+        "2021-11-07 01:30:00": "AMBIGUOUS_TIME",
+        "2021-03-14 02:30:00": "NONEXISTENT_TIME",
+        "1950-01-01 00:00:00": "BAD_TIME",
+    }.items():
+        assert one(lambda array: values.instants(array, clock), text) == "bad"
+        assert values.why_not_a_time(text, clock)[0] == error_type
+
+
+def test_a_unit_decides_what_magnitude_cannot() -> None:
+    # 1 000 000 000 000 is 2001 in ms, and no time in s.
+    assert one(lambda array: values.instants(array, Clock(unit="ms")), "1000000000000") is not None
+    assert one(lambda array: values.instants(array, Clock(unit="s")), "1000000000000") == "bad"
+    assert one(lambda array: values.instants(array, Clock(unit="s")), "1709294401.123456") == MOMENT
+    assert one(lambda array: values.instants(array, Clock(unit="s")), "2024-03-01") == "bad"
+
+
+@pytest.mark.parametrize(
+    ("array", "plain"),
+    [
+        (
+            pa.array([1_664_582_401_123_456_789], pa.timestamp("ns")),
+            "2022-10-01 00:00:01.123456789",
+        ),
+        (pa.array([Decimal("1.50")]), "1.50"),
+        (pa.array([b"\xff\x00"]), "/wA="),
+        (pa.array([b"abc"]), "abc"),
+        (pa.array([float("nan")]), "nan"),
+        (pa.array([2**62], pa.date64()), None),
+        (pa.array([2**30], pa.date32()), None),
+        (pa.array([2**60], pa.timestamp("s")), None),
+        (pa.array([2**40], pa.duration("ns")), None),
+        (pa.array([{"a": [1, None], "b": {"c": 1.5}}]), {"a": ["1", None], "b": {"c": "1.5"}}),
+        (pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())), [["k", "1"]]),
+        (pa.array(["x"]).dictionary_encode(), "x"),
+        (pa.array([True]), "true"),
+        (pa.array([None]), None),
+    ],
+)
+def test_any_value_can_be_set_aside_as_json(array: pa.Array, plain: Any) -> None:
+    found = values.plain_value(array[0])
+    assert plain is None or found == plain
+    assert json.loads(dump({"value": found})) == {"value": found}
+
+
+@given(st.one_of(st.floats(), st.dates(), st.datetimes(), st.decimals(), st.binary(), st.text()))
+def test_any_python_value_can_be_written_as_json(value: Any) -> None:
+    text = dump({"value": [value], str(value): 1}).encode(errors="backslashreplace").decode()
+    assert json.loads(text, parse_constant=pytest.fail)
