@@ -75,21 +75,19 @@ class MissingColumnError(Exception):
         self, channel: str, missing: Sequence[str], names: Sequence[str], example: str | None = None
     ) -> None:
         example = names[0] if example is None and names else example
-        shown = ", ".join(names[:_NAMES_SHOWN])
-        if len(names) > _NAMES_SHOWN:
-            shown += f" and {len(names) - _NAMES_SHOWN:,} more"
         target = missing[0].partition(" ")[0]
         said = json.dumps({"columns": {target: example}}, ensure_ascii=False)
         super().__init__(
-            f"No column for {', '.join(missing)} of channel {channel}. The columns are: {shown}. "
+            f"No column for {', '.join(missing)} of channel {channel}. "
+            f"The columns are: {_listed(names)}. "
             "Say which is which in the file of --config"
             + (f", for example {said}" if example else "")
         )
         self.missing = missing
 
 
-class AmbiguousColumnError(Exception):
-    """A table with several columns that can be one column of the channel."""
+class UnclearColumnsError(Exception):
+    """A table whose columns do not settle what the channel and the mapping ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,9 +256,12 @@ class Plan:
             if kind == INSTANT:
                 error_type, why = values.why_not_a_time(text, self._clock(name))
                 return error_type, f"{is_said} {why}"
+            if name == "side" and name not in self.sources:
+                return "BAD_SIDE", f"{is_said} is neither true nor false"
             if name == "side":
-                known = 'buy or sell. "side" of the mapping says what its words mean'
-                return "BAD_SIDE", f"{is_said} is not {known}"
+                example = json.dumps({"side": {text: "buy"}}, ensure_ascii=False)
+                told = "is not buy or sell. Say what it is in the mapping, for example"
+                return "BAD_SIDE", f"{is_said} {told} {example}"
             if kind == LEVELS:
                 told = "a list of levels, each a price and a size, or an object from price to size"
                 if self.levels.get(name):
@@ -290,7 +291,7 @@ def make_plan(
     `given` are the partition columns whose value is known; columns that say them too are found so
     that they can be compared. Without `by_alias` only the mapping says what is what. `ignored`
     columns do not go to `extra`. `sample` returns some values of each column as text, which tell a
-    likely column for one that is missing. Raises MissingColumnError and AmbiguousColumnError.
+    likely column for one that is missing. Raises MissingColumnError and UnclearColumnsError.
     """
     wanted = mapping.of_channel(channel)
     aliases = ALIASES[channel]
@@ -311,11 +312,12 @@ def make_plan(
             sources[target] = source
         else:
             joined[target] = source
-    missing += [
-        f"where ({condition.column!r} of the mapping)"
-        for condition in mapping.where
-        if condition.column not in known
-    ]
+    for condition in mapping.where:
+        if condition.column not in known:
+            raise UnclearColumnsError(
+                f"'where' of the mapping asks for a column {condition.column!r}, which is not "
+                f"there. The columns are: {_listed(names)}"
+            )
     levels: dict[str, list[Level]] = {}
     if channel == "order_book":
         levels = {
@@ -371,7 +373,7 @@ def make_plan(
 def _refuse_ambiguous(channel: str, target: str, columns: Sequence[str]) -> None:
     listed = " and ".join(map(repr, columns))
     example = json.dumps({"columns": {target: columns[0]}}, ensure_ascii=False)
-    raise AmbiguousColumnError(
+    raise UnclearColumnsError(
         f"The columns {listed} can each be the {target} of channel {channel}. Say which one is, in "
         f"the file of --config, for example {example}"
     )
@@ -489,6 +491,11 @@ def _first_faults(judged: Sequence[_Judged], by_rule: Sequence[Fault]) -> list[F
         hint = next((hint for said, hint in _HINTS.items() if fault.message.startswith(said)), "")
         faults.setdefault(fault.row, Fault(fault.row, fault.error_type, fault.message + hint))
     return [faults[row] for row in sorted(faults)]
+
+
+def _listed(names: Sequence[str]) -> str:
+    others = len(names) - _NAMES_SHOWN
+    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {others:,} more" if others > 0 else "")
 
 
 def _missing(flags: Flags, source: str, name: str, hint: str = "") -> _Judged:

@@ -70,7 +70,7 @@ class CsvParser:
 
     def check(self, file: str) -> None:
         """Raise LakeError if a file that can be read lacks a column, or has too many for one."""
-        from loaders.columns import AmbiguousColumnError, MissingColumnError
+        from loaders.columns import MissingColumnError, UnclearColumnsError
         from loaders.csv_lines import open_csv
         from loaders.decode import BrokenObjectError
         from loaders.source import open_source
@@ -81,20 +81,20 @@ class CsvParser:
                 open_source(folder).open(base) as stream,
                 open_csv(stream, base, self.mapping) as text,
             ):
-                self._plan(text)
+                self._plan(text, folder)
         except MissingColumnError as error:
             options = [f"--{name}" for name in PARTITION if name in error.missing]
             told = f", or give {', '.join(options)}." if options else "."
             raise LakeError(f"{file}: {error}{told}") from None
-        except AmbiguousColumnError as error:
+        except UnclearColumnsError as error:
             raise LakeError(f"{file}: {error}.") from None
         except (BrokenObjectError, OSError):
             return  # landing says what is wrong with it, and lands the others
 
     def parse(self, source: Source, found: SourceObject, sink: "Sink") -> None:
         """Read a file. Raises BrokenObjectError."""
-        from loaders.agreement import Agreement, refuse_other_kind
-        from loaders.columns import AmbiguousColumnError, MissingColumnError, deliver
+        from loaders.agreement import Agreement
+        from loaders.columns import MissingColumnError, UnclearColumnsError, deliver
         from loaders.csv_lines import open_csv
         from loaders.decode import BrokenObjectError
 
@@ -103,14 +103,12 @@ class CsvParser:
             source.open(found.path) as stream,
             open_csv(stream, found.path, self.mapping) as text,
         ):
-            path = f"{os.path.basename(source.location)}/{text.path}"
-            refuse_other_kind(self.channel, path, text.names, self.mapping)
             try:
-                plan = self._plan(text)
+                plan = self._plan(text, source.location)
             except MissingColumnError as error:
                 raise BrokenObjectError("MISSING_COLUMN", str(error)) from None
-            except AmbiguousColumnError as error:
-                raise BrokenObjectError("AMBIGUOUS_COLUMN", str(error)) from None
+            except UnclearColumnsError as error:
+                raise BrokenObjectError("UNCLEAR_COLUMNS", str(error)) from None
             agreement = Agreement(self.channel, given, plan.given, text.names, self.mapping)
             for lines in text.lines(lambda bad: reject_line(sink, bad), sink.skip):
                 where = described(lines)
@@ -145,9 +143,12 @@ class CsvParser:
         given = {"exchange": self.exchange, "symbol": self.symbol, "interval": self.interval}
         return {name: value for name, value in given.items() if value is not None}
 
-    def _plan(self, text: "CsvObject") -> "Plan":
+    def _plan(self, text: "CsvObject", folder: str) -> "Plan":
+        from loaders.agreement import refuse_other_kind
         from loaders.columns import make_plan
 
+        path = f"{os.path.basename(folder)}/{text.path}"
+        refuse_other_kind(self.channel, path, text.names, self.mapping)
         given = list(self.given())
         return make_plan(self.channel, text.names, self.mapping, given=given, sample=text.sample)
 

@@ -36,6 +36,9 @@ _A_VALUE: Final = re.compile(
 )
 _SHOWN: Final = 200
 _SAMPLED: Final = 20
+_NOT_UTF8: Final = (
+    'the line is not UTF-8 text. "encoding" of the mapping says which text it is, such as latin-1'
+)
 
 
 @dataclass(frozen=True)
@@ -284,7 +287,7 @@ class CsvObject:
             try:
                 fields = next(csv.reader([line.decode()], delimiter=self.delimiter, strict=True))
             except UnicodeDecodeError:
-                reject(BadLine(number, "NOT_UTF8", "the line is not UTF-8 text", line))
+                reject(BadLine(number, "NOT_UTF8", _NOT_UTF8, line))
             except (csv.Error, StopIteration) as error:
                 reject(
                     BadLine(

@@ -87,7 +87,7 @@ class SpoolParser:
         import pyarrow.parquet as pq
 
         from loaders.agreement import Agreement, refuse_other_kind
-        from loaders.columns import AmbiguousColumnError, MissingColumnError, deliver, make_plan
+        from loaders.columns import MissingColumnError, UnclearColumnsError, deliver, make_plan
         from loaders.decode import BrokenObjectError
 
         given = self._agreed(dict(self.given))
@@ -107,8 +107,8 @@ class SpoolParser:
                 plan = make_plan(self.channel, names, self.mapping, given=list(given))
             except MissingColumnError as error:
                 raise BrokenObjectError("MISSING_COLUMN", str(error)) from None
-            except AmbiguousColumnError as error:
-                raise BrokenObjectError("AMBIGUOUS_COLUMN", str(error)) from None
+            except UnclearColumnsError as error:
+                raise BrokenObjectError("UNCLEAR_COLUMNS", str(error)) from None
             agreement = Agreement(
                 self.channel, given, plan.given, names, self.mapping, "the path's "
             )

@@ -55,6 +55,7 @@ _FORMATS: Final = (
     ),
     *("%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M", "%Y.%m.%d %H:%M", "%Y%m%d %H%M%S"),
     *("%Y%m%d %H%M%S%f", "%m/%d/%Y %I:%M:%S %p", "%Y-%m-%d %I-%p", "%Y%m%d%H%M%S", "%d %b %Y"),
+    *("%Y-%m-%dD%H:%M:%S.%f", "%Y-%m-%dD%H:%M:%S"),  # BitMEX
     *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M:%S.%f"),
 )
 """Formats of times that a reject may propose; they are never tried on a row that lands."""

@@ -531,6 +531,7 @@ def test_a_column_of_symbols_by_any_name_agrees_with_the_option(
             {"columns": {"symbol": "x"}},
             "OTHER_SYMBOL",
         ),
+        ("time,ask,bid,ask_size\n1709251200,2,1,1\n", WHO, {}, "OTHER_KIND"),
         ('{"T": 1, "p": "1"}\n{"T": 2, "p": "1"}\n', WHO, {}, "NOT_CSV"),
         (b"PAR1" + b"\0" * 100, WHO, {}, "NOT_CSV"),
         ("<!DOCTYPE html><html></html>\n", WHO, {}, "NOT_CSV"),
