@@ -362,13 +362,19 @@ def test_a_unit_that_fails_does_not_stop_the_others(
         "case when date = '2025-01-01' and symbol = 'A' then error('no such day') else value end "
         "as value",
     )
-    output = project.dbt("run", expect=1)
-    assert "2 of 4 units of steps could not be built; the others are published." in output
+    project.pipeline.land("y", "2025-01-02", "a", [(1, "A", 1)])
+    output = project.dbt("build", "--exclude", "test_type:unit", expect=1)
+    assert "2 of 5 units of steps could not be built; the others are published." in output
     assert "exchange=x/symbol=A/date=2025-01-01: " in output
     assert "no such day" in output
     assert (
-        len([path for path in project.pipeline.hashes() if "/steps/" in path]) == 2
+        len([path for path in project.pipeline.hashes() if "/steps/" in path]) == 3
     )  # the day after looks back on it
+    # What reads a unit that failed waits for it. All else is built and tested.
+    assert "2 of 3 units of totals could not be built" in output
+    assert "could not be built); build that table first" in output
+    assert [path for path in project.pipeline.hashes() if "/totals/exchange=y/" in path]
+    assert "SKIP=0" in output
 
 
 def test_a_type_that_parquet_lacks_is_refused(

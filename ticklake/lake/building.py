@@ -45,14 +45,6 @@ WRONG_FOR_ALL = (
 """Errors that lie in the model or the machine: building the other units would only repeat them."""
 
 
-class FailedUnitsError(LakeError):
-    """Some units of a table could not be built; `failures` has a line for each."""
-
-    def __init__(self, message: str, failures: Sequence[str]) -> None:
-        super().__init__(message)
-        self.failures = failures
-
-
 Compute = Callable[
     [duckdb.DuckDBPyConnection, Sequence[Unit], Mapping[str, list[str]], Path],
     str | pa.RecordBatchReader,
@@ -89,13 +81,11 @@ def build(
     """Carry out a plan. A unit that cannot be computed does not stop the others.
 
     Inputs are read from `source`, by default where the table is. Where raw segments are the reason,
-    `raw` sets them aside, and the unit is computed without them. Raises FailedUnitsError naming the
-    units that failed, after everything else is published.
+    `raw` sets them aside, and the unit is computed without them. The report names the units that
+    failed; everything else is published.
     """
     report = Report(unchanged=plan.unchanged, stale_outside=plan.stale_outside)
-    report.failures += [
-        f"{partition_path(model.unit_by, unit.key)}: {why}" for unit, why in plan.blocked
-    ]
+    report.failures |= {unit.key: why for unit, why in plan.blocked}
     drop(table, plan.dropped)
     report.dropped += len(plan.dropped)
     with table.storage.staging() as folder:
@@ -114,15 +104,17 @@ def build(
                 todo = raw.plan_without(worker.unreadable, worker.waiting)
         finally:
             table.save_cache()
-    if report.failures:
-        shown = "\n".join(report.failures[:5])
-        more = f"\n... and {len(report.failures) - 5} more" if len(report.failures) > 5 else ""
-        raise FailedUnitsError(
-            f"{len(report.failures)} of {len(plan.dirty) + len(plan.blocked)} units of "
-            f"{model.name} could not be built; the others are published.\n{shown}{more}",
-            report.failures,
-        )
     return report
+
+
+def failed_units(model: ModelSpec, plan: Plan, report: Report) -> str:
+    """Return which units of a table could not be built, and why."""
+    lines = [f"{partition_path(model.unit_by, key)}: {why}" for key, why in report.failures.items()]
+    more = f"\n... and {len(lines) - 5} more" if len(lines) > 5 else ""
+    return (
+        f"{len(lines)} of {len(plan.dirty) + len(plan.blocked)} units of {model.name} could not be "
+        "built; the others are published.\n" + "\n".join(lines[:5]) + more
+    )
 
 
 class _Worker:
@@ -173,8 +165,7 @@ class _Worker:
                 self.unreadable |= unreadable
                 self.waiting.add(units[0].key)
                 return
-            where = partition_path(self._model.unit_by, units[0].key)
-            self._report.failures.append(f"{where}: {error}")
+            self._report.failures[units[0].key] = str(error)
 
     def _run(self, units: Sequence[Unit], scratch: Path) -> None:
         model, connection = self._model, self._connection

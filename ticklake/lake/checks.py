@@ -4,6 +4,8 @@ A test is a pure function of the bytes it reads, like everything else here: unit
 passed are not read again until their bytes or the test change. What passed is remembered in
 `_cache/checks/`, so deleting that makes every test read everything once.
 
+Units that this run could not build are left out: the run says so itself.
+
 Where a run is narrowed to some days, exchanges or symbols, tables may differ outside of these. So a
 test that compares tables reads units that lie inside; the next run that is not narrowed reads the
 others.
@@ -62,7 +64,7 @@ class Check:
         chosen = {
             path: unit
             for path, unit in unverified.items()
-            if _is_chosen(tested, unit, by_unit, selection)
+            if _is_chosen(tested, unit, by_unit, selection) and not unit.damaged_input
         }
         self.unverified = [*chosen.values()]
         self.is_done = self._has_passed or (bool(unverified) and not chosen)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import duckdb
 
-from ticklake.lake.building import Compute, FailedUnitsError, build
+from ticklake.lake.building import Compute, build
 from ticklake.lake.errors import LakeError
 from ticklake.lake.paths import Key, partition_path, project
 from ticklake.lake.planning import Plan, Selection, Unit
@@ -47,7 +47,7 @@ def compare(
     stale = {unit.key for unit, _ in (*plan.dirty, *plan.blocked)}
     chosen = {key for key in units if selection.contains(model.unit_by, key)} - stale
     comparison = Comparison(model.location, not_compared=len(stale))
-    failures: list[tuple[str, str, str]] = []
+    failures: dict[str, str] = {}
     with table.storage.staging() as folder:
         scratch = LakeTable(LocalStorage(str(folder)), model.location, model.partition_by)
         hashed: set[Key] = set()
@@ -60,23 +60,25 @@ def compare(
 
         again = Plan(dirty=[(units[key], "compare") for key in sorted(chosen)])
         try:
-            build(connection, model, scratch, again, compute, "", after_partition, table.storage)
-        except FailedUnitsError as error:
-            failures = [failure.partition(": ") for failure in error.failures]
+            report = build(
+                connection, model, scratch, again, compute, "", after_partition, table.storage
+            )
+            failures = {
+                partition_path(model.unit_by, key): why for key, why in report.failures.items()
+            }
         except LakeError as error:  # the model or the machine: nothing can be said of any unit
-            chosen, failures = set(), [("", "", str(error))]
-    failed = {where for where, _, _ in failures}
+            chosen, failures = set(), {"": str(error)}
     comparison.problems += [
         Problem(
             f"{model.location}/{where}".rstrip("/"),
             f"could not be computed again: {why}",
             "mend that, then verify again",
         )
-        for where, _, why in failures
+        for where, why in failures.items()
     ]
     for key in sorted(scratch.published.keys() | table.published.keys()):
         unit = project(model.partition_by, key, model.unit_by)
-        if unit not in chosen or partition_path(model.unit_by, unit) in failed:
+        if unit not in chosen or partition_path(model.unit_by, unit) in failures:
             continue
         before, after = table.published.get(key), scratch.published.get(key)
         if before and after and before.sha256 == after.sha256:

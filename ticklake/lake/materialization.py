@@ -8,7 +8,7 @@ import json
 import os
 import threading
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -189,8 +189,9 @@ def _begin_run(
 
 
 def _end_run(session: Session) -> Any:
+    """Close the session. The answer says which units could not be built; it is none for no unit."""
     close_session()
-    return {}
+    return "\n".join(session.failed) or None
 
 
 def _plan_model(session: Session, **spec: Any) -> Any:
@@ -216,7 +217,8 @@ def _plan_model(session: Session, **spec: Any) -> Any:
         session.planned[model.name] = _Planned(spec, planner, plan)
         return None
     if is_plan_only:
-        session.pending[model.location] = _pending(model, table.published, plan)
+        dirty = [unit.key for unit, _ in plan.dirty]
+        session.pending[model.location] = _stand_ins(model, table.published, dirty)
         message = f"{len(plan.dirty)} units to build, {len(plan.dropped)} partitions to drop"
         return {"message": message, "rows": 0, "is_plan": True}
     if spec["is_dry_run"]:  # dbt's --empty: everything but building
@@ -261,14 +263,19 @@ def _built(
         )
         session.comparisons[model.name] = comparison
         return {"message": str(comparison), "rows": 0, "is_plan": True}
-    from ticklake.lake.building import build
+    from ticklake.lake.building import build, failed_units
 
     if session.has_python_models:
         _prepare_python_models()
     session.tested.clear()
     after_partition = _after_partition(session)
     report = build(connection, model, table, plan, compute, code, after_partition, raw=planner)
-    built = {unit.key for unit, _ in plan.dirty}
+    if report.failures:
+        session.failed.append(failed_units(model, plan, report))
+        failed = _stand_ins(model, table.published, report.failures, "it could not be built")
+        session.pending[model.location] = failed
+        session.tested.clear()
+    built = {unit.key for unit, _ in plan.dirty} - report.failures.keys()
     session.release(unit for key, unit in planner.units.items() if key in built)
     # Types that no contract fixes follow the inputs: then the view has to be made again.
     comment = _view_comment(session, model) if model.columns else None
@@ -372,15 +379,17 @@ class _Planned:
     plan: Plan
 
 
-def _pending(model: ModelSpec, published: Mapping[Key, Any], plan: Plan) -> dict[Key, Partition]:
-    """Return stand-ins for the partitions that a build would write.
+def _stand_ins(
+    model: ModelSpec, published: Iterable[Key], units: Iterable[Key], damage: str | None = None
+) -> dict[Key, Partition]:
+    """Return stand-ins for the partitions of units that a build would write, or could not.
 
-    Their fingerprint is new, so that a plan shows what depends on them. The values of columns that
-    only the data decide are shown as `?`.
+    Their fingerprint is new, so that a plan shows what depends on them; with `damage` nothing is
+    built from them. The values of columns that only the data decide are shown as `?`.
     """
-    pending = {}
-    for unit, _ in plan.dirty:
-        values = dict(zip(model.unit_by, unit.key, strict=True))
+    found = {}
+    for unit in units:
+        values = dict(zip(model.unit_by, unit, strict=True))
         keys = [
             key
             for key in published
@@ -389,8 +398,8 @@ def _pending(model: ModelSpec, published: Mapping[Key, Any], plan: Plan) -> dict
                 for column, value in zip(model.partition_by, key, strict=True)
             )
         ] or [tuple(values.get(column, "?") for column in model.partition_by)]
-        pending.update({key: Partition(key, (), 0, TO_BE_BUILT) for key in keys})
-    return pending
+        found.update({key: Partition(key, (), 0, TO_BE_BUILT, damage) for key in keys})
+    return found
 
 
 @cache

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from ticklake.lake.paths import Key
+
 
 @dataclass
 class Report:
@@ -17,7 +19,8 @@ class Report:
     unchanged: int = 0
     stale_outside: int = 0
     rows: int = 0
-    failures: list[str] = field(default_factory=list)
+    failures: dict[Key, str] = field(default_factory=dict)
+    """Units that could not be built, each with the reason."""
 
     def __str__(self) -> str:
         text = f"{self.built} built, {self.dropped} dropped, {self.unchanged} unchanged"
@@ -25,6 +28,8 @@ class Report:
             text += f", {self.confirmed} recomputed to the same bytes"
         if self.set_aside:
             text += f", {self.set_aside} quarantined"
+        if self.failures:
+            text += f", {len(self.failures)} FAILED"
         if self.stale_outside:
             text += f", {self.stale_outside} stale outside the selection"
         return f"{text}, {self.rows:,} rows"

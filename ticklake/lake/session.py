@@ -49,7 +49,9 @@ class Session:
     tested: dict[tuple[str, ...], Tested] = field(default_factory=dict)
     """Locations of tables -> their units, for the tests that read just these."""
     pending: dict[str, dict[Key, Partition]] = field(default_factory=dict)
-    """Location -> partitions that a plan would build; only when nothing is built."""
+    """Location -> partitions that a plan would build, or that this run could not build."""
+    failed: list[str] = field(default_factory=list)
+    """What to say of the units that could not be built, a model each."""
     partitions_published: int = 0
     _tables: dict[str, LakeTable] = field(default_factory=dict)
     _raw: dict[str, dict[Key, Partition]] = field(default_factory=dict)
