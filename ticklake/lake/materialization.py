@@ -271,6 +271,8 @@ def _built(
     after_partition = _after_partition(session)
     report = build(connection, model, table, plan, compute, code, after_partition, raw=planner)
     if report.failures:
+        if report.failures.keys() >= planner.units.keys():  # the model is at fault, not a unit
+            raise LakeError(failed_units(model, plan, report))
         session.failed.append(failed_units(model, plan, report))
         failed = _stand_ins(model, table.published, report.failures, "it could not be built")
         session.pending[model.location] = failed
