@@ -225,8 +225,15 @@ class Agreement:
     _seen: dict[str, set[str]] = field(default_factory=dict)
     _grids: dict[tuple[str, ...], "_Grid"] = field(default_factory=dict)
     _told: list[tuple[str, str]] = field(default_factory=list)
+    _others: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        # The mapping may say which column is the symbol, or that none is.
+        if "symbol" in self.given and "symbol" not in self.mapping.of_channel(self.channel):
+            known = {*map(plain, PARTITION["symbol"]), *NUMBERED} - {
+                plain(self.columns.get("symbol", ""))
+            }
+            self._others = [name for name in self.names if plain(name) in known]
         if self.mapping.channel == self.channel:
             return
         for name in self.names:
@@ -243,8 +250,12 @@ class Agreement:
         for name, wanted in self.given.items():
             if name in self.columns:
                 self._compare(name, self.columns[name], wanted, table)
-        if "symbol" in self.given and self.mapping.of_channel(self.channel).get("symbol") is None:
-            self._look_for_others(table)
+        for column in self._others:
+            # Another column was taken for the symbol, but several of these are several.
+            seen = self._seen.setdefault(column, set())
+            seen.update(_distinct(table, column))
+            if len(seen) > 1:
+                self._refuse_several("symbol", column, seen)
         for column, word in self._told:
             self._look_at_kind(column, word, table)
         self._look_at_scale(table)
@@ -291,19 +302,6 @@ class Agreement:
                 f'the column is something else, {{"columns": {{"{name}": null}}}}',
             )
 
-    def _look_for_others(self, table: pa.Table) -> None:
-        """Refuse several instruments in a column that another one was taken for."""
-        known = {*map(plain, PARTITION["symbol"]), *NUMBERED}
-        for column in self.names:
-            if plain(column) not in known or column == self.columns.get("symbol"):
-                continue
-            if self.mapping.of_channel(self.channel).get("symbol", "") is None:
-                continue  # the mapping says that no column is the symbol
-            seen = self._seen.setdefault(column, set())
-            seen.update(_distinct(table, column))
-            if len(seen) > 1:
-                self._refuse_several("symbol", column, seen)
-
     def _refuse_several(self, name: str, column: str, seen: set[str]) -> None:
         listed = ", ".join(sorted(seen)[:_SHOWN])
         raise BrokenObjectError(
@@ -341,7 +339,8 @@ class Agreement:
                 "CHANGES_OF_A_BOOK",
                 f"its column {column!r} says {min(changes)}: these rows are changes of a book, not "
                 'whole books. Only whole books can be landed from such files; "where" in the '
-                "file of --config chooses rows, for example those of snapshots. `ticklake land "
+                "file of --config chooses rows, for example those of snapshots, and "
+                '{"channel": "order_book"} says that each row is a whole book. `ticklake land '
                 "tardis` and `ticklake land capture` rebuild books from their changes",
             )
 

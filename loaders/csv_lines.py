@@ -314,7 +314,8 @@ def _refuse_other_text(text: bytes) -> None:
         raise BrokenObjectError("NOT_CSV", "it holds binary data, or text of another encoding")
     if line[:16].lower().startswith(_MARKUP):
         raise BrokenObjectError("NOT_CSV", "it is HTML or XML, perhaps the error of a server")
-    if line[:1] in (b"{", b"[") and (len(line) == 1 or _is_json(line)):
+    is_long = len(line) > 60_000  # and may be cut
+    if line[:1] in (b"{", b"[") and (len(line) == 1 or is_long or _is_json(line)):
         raise BrokenObjectError(
             "NOT_CSV",
             "it holds JSON, not CSV. `ticklake land capture` reads the messages of some exchanges "
