@@ -9,12 +9,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby, pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from duckdb import ColumnExpression, ConstantExpression, DuckDBPyRelation
+from duckdb import (
+    ColumnExpression,
+    ConstantExpression,
+    ConversionException,
+    DuckDBPyRelation,
+    OutOfRangeException,
+)
 
 from ticklake.microstructure import bar_tables, bucket_tables
 from ticklake.microstructure.bar_tables import BAR_TYPES, MOST_PARTS, BarType, Day, read_day
@@ -29,6 +35,11 @@ TOTALS: Final = """
     sum(cast(price * size as decimal(38, 24))) as notional,
     epoch_us(max(ts_event)) - epoch_us(min(ts_event)) as span_us
 """
+TOO_LARGE: Final = """
+    sum(cast(cast(price as double) * cast(size as double) as bigint)) + count(*) >= 100000000000000
+    or cast(max(size) as double) * count(*) >= 1e25
+"""
+"""Whether trades add up to more than the columns of bars hold: see the macro `sums_too_large`."""
 VPIN: Final = ("vpin", BarType("volume"))
 """The buckets of VPIN in the seed of thresholds, and what fills them."""
 BATCH_ROWS: Final = 122_880
@@ -143,9 +154,21 @@ def _chosen(thresholds: DuckDBPyRelation) -> Thresholds:
     return Thresholds(thresholds.project("exchange, symbol, bar_type, threshold").fetchall())
 
 
+def _totals(trades: DuckDBPyRelation) -> list[tuple[Any, ...]]:
+    """Return the totals of each symbol and day that can be added up."""
+    real, keys = trades.filter(REAL), "exchange, symbol, date"
+    try:
+        rows = real.aggregate(f"{TOTALS}, {TOO_LARGE}", keys).fetchall()
+    except (OutOfRangeException, ConversionException):
+        large = f"select {keys} from unit_trades group by {keys} having {TOO_LARGE}"
+        totals = f"select {TOTALS}, false from unit_trades anti join ({large}) using ({keys})"
+        rows = real.query("unit_trades", f"{totals} group by {keys}").fetchall()
+    return [tuple(totals) for *totals, is_too_large in rows if not is_too_large]
+
+
 def _listings(trades: DuckDBPyRelation) -> list[Listing]:
-    """Return the symbols, in order."""
-    rows = trades.filter(REAL).aggregate(TOTALS, "exchange, symbol, date").fetchall()
+    """Return the symbols, in order, without days that add up to more than bars hold."""
+    rows = _totals(trades)
     today = {
         (exchange, symbol): (date, volume)
         for exchange, symbol, date, is_today, _, volume, *_ in rows

@@ -9,6 +9,12 @@
 
 with
 
+too_large as (
+
+    {{ sums_too_large('trades') }}
+
+),
+
 bar_lengths as (
 
     select
@@ -32,6 +38,7 @@ trades as (
         coalesce(last_id - first_id + 1, 1) as match_count,
         {{ exact_notional('price', 'size') }} as notional
     from {{ lake_ref('trades') }}
+    anti join too_large using (exchange, date, symbol)
     where price > 0 and size > 0  -- Binance prints others, and leaves them out of its candles
 
 ),

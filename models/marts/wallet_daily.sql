@@ -8,6 +8,12 @@
 
 with
 
+too_large as (
+
+    {{ sums_too_large('fills') }}
+
+),
+
 fills as (
 
     select
@@ -22,6 +28,7 @@ fills as (
         is_taker,
         tid = 0 as is_dust
     from {{ lake_ref('fills') }}
+    anti join too_large using (exchange, date, symbol)
 
 ),
 

@@ -7,6 +7,12 @@
 
 with
 
+too_large as (
+
+    {{ sums_too_large('trades') }}
+
+),
+
 trades as (
 
     select
@@ -21,6 +27,7 @@ trades as (
         min(price) as low,
         max(price) as high
     from {{ lake_ref('trades') }}
+    anti join too_large using (exchange, date, symbol)
     where price > 0 and size > 0
     group by exchange, date, symbol
 

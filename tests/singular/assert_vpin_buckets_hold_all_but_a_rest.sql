@@ -6,6 +6,12 @@
 
 with
 
+too_large as (
+
+    {{ sums_too_large('trades') }}
+
+),
+
 trades as (
 
     select
@@ -16,6 +22,7 @@ trades as (
         sum(case side when 'buy' then size when 'sell' then 0 else size * 0.5 end) as buy_volume,
         sum(case side when 'sell' then size when 'buy' then 0 else size * 0.5 end) as sell_volume
     from {{ lake_ref('trades') }}
+    anti join too_large using (exchange, date, symbol)
     where price > 0 and size > 0
     group by exchange, date, symbol
 

@@ -3,6 +3,12 @@
 
 with
 
+too_large as (
+
+    {{ sums_too_large('fills') }}
+
+),
+
 fills as (
 
     select
@@ -12,6 +18,7 @@ fills as (
         fee_token,
         sum(fee) as fee
     from {{ lake_ref('fills') }}
+    anti join too_large using (exchange, date, symbol)
     where fee_token is not null
     group by exchange, date, symbol, fee_token
 

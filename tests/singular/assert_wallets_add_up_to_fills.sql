@@ -6,6 +6,12 @@
 
 with
 
+too_large as (
+
+    {{ sums_too_large('fills') }}
+
+),
+
 fills as (
 
     select
@@ -17,6 +23,7 @@ fills as (
         sum(if(tid <> 0 and is_taker, {{ exact_notional('price', 'size') }}, 0)) as taker_notional,
         sum(closed_pnl) as realized_pnl
     from {{ lake_ref('fills') }}
+    anti join too_large using (exchange, date, symbol)
     group by exchange, date, symbol
 
 ),

@@ -149,3 +149,26 @@ def test_trades_of_a_symbol_in_two_places_are_refused(
     rows = relation(connection, halves[0], trades("D", DAYS[1]), halves[1])
     with pytest.raises(ValueError, match="come after those of"):
         threshold_bars(rows, connection.sql("from chosen"), ["volume"], 50).read_all()
+
+
+def test_a_symbol_that_adds_up_to_more_than_bars_hold_stops_no_other(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    def huge(symbol: str, day: date) -> pa.Table:
+        table = trades(symbol, day)
+        size = pa.array([Decimal(5 * 10**11)] * COUNT, STORED)  # 5e13 a trade, 2e15 a day
+        return table.set_column(table.schema.get_field_index("size"), "size", size)
+
+    others = [trades(symbol, day) for symbol in ("A", "D") for day in DAYS]
+    parts = [*others[:2], huge("B'C", DAYS[0]), huge("B'C", DAYS[1]), *others[2:]]
+    chosen = connection.table("chosen")
+    with_it = threshold_bars(relation(connection, *parts), chosen, ["tick", "dollar"], 5).read_all()
+    assert with_it["symbol"].unique().to_pylist() == ["A", "D"]
+    without = threshold_bars(relation(connection, *others), chosen, ["tick", "dollar"], 5)
+    assert with_it == without.read_all()
+    # Below the overflow, but not surely: the bound is a little lower.
+    near = trades("E", DAYS[1]).slice(0, 1)
+    price = pa.array([Decimal("99999999999999.9")], STORED)
+    near = near.set_column(near.schema.get_field_index("price"), "price", price)
+    near = near.set_column(near.schema.get_field_index("size"), "size", pa.array([1], STORED))
+    assert not len(threshold_bars(relation(connection, near), chosen, ["volume"], 5).read_all())
