@@ -18,7 +18,7 @@ from tests.unit.test_hyperliquid import block, fill
 from ticklake.cli import main
 from ticklake.lake import raw
 from ticklake.lake.erasures import REASON, Erasure, Erasures, erasure_of_user, remember
-from ticklake.lake.lease import break_lease
+from ticklake.lake.lease import break_leases
 from ticklake.lake.storage import Storage
 
 A, B, C = (f"0x{digit * 40}" for digit in "abc")
@@ -156,7 +156,7 @@ def test_one_that_is_killed_is_finished_by_another(
         deadly(local.storage, after, patch)
         with pytest.raises(KilledError):
             delete("--user", A, "--yes")
-    break_lease(local.storage)  # that of a process that only played dead
+    break_leases(local.storage)  # that of a process that only played dead
     if after:  # else nothing is remembered yet
         run("erasures", "apply")
     else:

@@ -53,6 +53,14 @@ class Found:
         return Found(self.rows + other.rows, self.mentions + other.mentions)
 
 
+def may_hold(path: str, erasures: Erasures) -> bool:
+    """Say whether a segment has to be opened: its path may tell that no erased symbol is in it."""
+    values = _values(path)
+    if erasures.users or "symbol" not in values:
+        return bool(erasures)
+    return _is_erased_whole(path, erasures)
+
+
 def look(file: Path, path: str, erasures: Erasures) -> Found:
     """Count what a Parquet file has of what is erased; `path` is where it is in the lake.
 

@@ -11,9 +11,8 @@ is not the one of the ledger, so no build trusts it and a landing lands the obje
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,13 +22,13 @@ from ticklake.lake.catalog import find_tables, is_segment
 from ticklake.lake.erased_rows import (
     Found,
     look,
+    may_hold,
     reject_without_erased,
     staged_segment,
     write_without,
 )
 from ticklake.lake.erasures import REASON, Erasure, Erasures, read_erasures, remember
-from ticklake.lake.errors import LakeError
-from ticklake.lake.lease import Lease
+from ticklake.lake.lease import writing
 from ticklake.lake.paths import LAYERS, RAW
 from ticklake.lake.quarantine import describe_again, things_set_aside
 from ticklake.lake.raw import (
@@ -44,6 +43,8 @@ from ticklake.lake.storage import LocalStorage, Storage
 from ticklake.lake.tables import DATA, META, READERS
 
 REJECTED = "rejected.jsonl"
+LOOKERS = 4
+"""Segments that are looked at side by side: each holds a row group in memory."""
 UNREADABLE = (pa.ArrowException, OSError, ValueError)
 
 
@@ -93,17 +94,25 @@ def find_affected(storage: Storage, erasures: Erasures) -> Affected:
     affected = Affected()
     if not erasures:
         return affected
-    for table in find_tables(storage, layers=(RAW,)):
-        for entry in table.entries:
-            if not is_segment(entry.path.rpartition("/")[2]):
-                continue
-            try:
-                found = _look(storage, entry.path, entry.path, erasures)
-            except UNREADABLE:
-                affected.unreadable.append(entry.path)
-                continue
-            if found:
-                affected.segments[entry.path] = found
+    paths = sorted(
+        entry.path
+        for table in find_tables(storage, layers=(RAW,))
+        for entry in table.entries
+        if is_segment(entry.path.rpartition("/")[2]) and may_hold(entry.path, erasures)
+    )
+
+    def looked(path: str) -> Found | None:
+        try:
+            return _look(storage, path, path, erasures)
+        except UNREADABLE:
+            return None
+
+    with ThreadPoolExecutor(LOOKERS) as pool:
+        for path, found in zip(paths, pool.map(looked, paths), strict=True):
+            if found is None:
+                affected.unreadable.append(path)
+            elif found:
+                affected.segments[path] = found
     affected.built = _built_of(storage, set(affected.segments))
     _look_into_quarantine(storage, erasures, affected)
     return affected
@@ -114,26 +123,25 @@ def erase(storage: Storage, new: Erasure | None = None) -> Affected:
 
     Raises LakeError if another writer holds the lake.
     """
-    with _writing(storage) as lease:
+    with writing(storage, "ticklake delete") as lake:
         if new is not None:
-            remember(storage, new)
-        erasures = read_erasures(storage)
-        affected = find_affected(storage, erasures)
+            remember(lake, new)
+        erasures = read_erasures(lake)
+        affected = find_affected(lake, erasures)
         for folder, _ in reversed(affected.built):
-            _check(lease)
             for name in (DATA, META):
-                storage.delete(f"{folder}/{name}")
-        ledger = read_ledgers(storage)
-        for key, paths in _by_object(affected.segments, ledger).items():
-            _check(lease)
-            _rewrite(storage, key, paths, erasures)
-        _clean_quarantine(storage, erasures, affected)
-        storage.sweep()  # what killed runs have left behind may hold it too
+                lake.delete(f"{folder}/{name}")
+        for key, paths in _by_object(affected.segments, read_ledgers(lake)).items():
+            _rewrite(lake, key, paths, erasures)
+        _clean_quarantine(lake, erasures, affected)
+        lake.sweep()  # what killed runs have left behind may hold it too
     return affected
 
 
 def erased_again(storage: Storage, path: str, erasures: Erasures) -> Found:
     """Say what a raw segment has that was erased. Nothing for a segment that cannot be read."""
+    if not may_hold(path, erasures):
+        return Found()
     try:
         return _look(storage, path, path, erasures)
     except UNREADABLE:
@@ -272,18 +280,3 @@ def _renewed(entry: LedgerEntry, staged: Mapping[str, StagedSegment | None]) -> 
     if rows < entry.rows:
         unwanted[REASON] += entry.rows - rows
     return replace(entry, segments=segments, rows=rows, unwanted=dict(sorted(unwanted.items())))
-
-
-@contextmanager
-def _writing(storage: Storage) -> Iterator[Lease]:
-    lease = Lease(storage, "ticklake delete")
-    lease.acquire()
-    try:
-        yield lease
-    finally:
-        lease.release()
-
-
-def _check(lease: Lease) -> None:
-    if lease.lost:
-        raise LakeError(lease.lost)
