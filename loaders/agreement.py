@@ -6,6 +6,7 @@ may be something else, such as changes of a book. All of that is known only as t
 what does not agree is refused as a whole, and nothing of it lands.
 """
 
+import json
 import math
 import re
 from collections import Counter
@@ -84,6 +85,12 @@ _ORDERS: Final = frozenset(
 )
 """Columns of liquidation orders."""
 _IS_WHOLE: Final = frozenset(("snapshot", "issnapshot"))
+_LEVEL_SIDES: Final = {
+    "type": frozenset(("a", "ask", "asks", "bid", "bids")),
+    "side": frozenset(("ask", "asks", "bid", "bids")),
+}
+"""What columns of these names say of a level of a book."""
+_TRADE_IDS: Final = frozenset(("tradeid", "id", "tid", "aggtradeid", "trdmatchid", "guid"))
 _PREVIOUS: Final = frozenset(
     ("prevseqid", "pu", "prevupdateid", "prevseq", "previousupdateid", "firstupdateid")
 )
@@ -100,8 +107,17 @@ _NOT_TRADES: Final = frozenset(
         *("quote", "quotes", "bbo", "order", "depth", "book", "open", "done", "received"),
     )
 )
-_DATABENTO_PRICES: Final = frozenset(("price", "open", "bid_px_00", "ask_px_00"))
-_DATABENTO_PRICE: Final = re.compile(r"-?[0-9]{8,}")
+_WHOLE_PRICE: Final = re.compile(r"-?[0-9]{8,}")
+_BEST: Final = (("bid_px_00", "bid_price"), ("ask_px_00", "ask_price"))
+_PRICES: Final = {
+    "trades": (("price", "price"),),
+    "order_book": _BEST,
+    "tickers": (*_BEST, ("price", "last_price")),
+    "mark_prices": (),
+    "funding_rates": (),
+    "klines": tuple((name, name) for name in ("open", "high", "low", "close")),
+}
+"""The price columns of Databento that each channel takes, and what they are there."""
 _DATABENTO_ACTIONS: Final = frozenset("acmrfn")  # all but T, the trades
 
 Ints = npt.NDArray[np.int64]
@@ -242,6 +258,7 @@ class Agreement:
                 word in _IS_WHOLE or word in _PREVIOUS or name == "U"
             )
             is_kind = self.channel in ("trades", "order_book") and word in _KIND_OF_ROW
+            is_kind |= self.channel == "trades" and word == "side" and not self.mapping.side
             if is_of_book or is_kind:
                 self._told.append((name, word))
 
@@ -317,6 +334,17 @@ class Agreement:
     def _look_at_kind(self, column: str, word: str, table: pa.Table) -> None:
         said = {value.lower() for value in _distinct(table, column)}
         if self.channel == "trades":
+            has_ids = not {*map(plain, self.names)}.isdisjoint(_TRADE_IDS)
+            levels = said & _LEVEL_SIDES.get(word, frozenset())
+            if levels and not has_ids:
+                raise BrokenObjectError(
+                    "OTHER_KIND",
+                    f"it looks like levels of a book: its column {column!r} says {min(levels)}, "
+                    "and no column is the id of a trade. It was to be landed as trades. If that is "
+                    'right, give {"channel": "trades"} in the file of --config',
+                )
+            if word == "side":
+                return
             others = said & _NOT_TRADES
             if word == "action":
                 others |= said & _DATABENTO_ACTIONS
@@ -348,15 +376,15 @@ class Agreement:
         """Refuse the integers of Databento's prices, which count 1e-9, if nothing says so."""
         if self.mapping.scale or not {"rtype", "publisher_id"} <= set(self.names):
             return
-        for column in set(self.names) & _DATABENTO_PRICES:
+        prices = {name: target for name, target in _PRICES[self.channel] if name in self.names}
+        for column in prices:
             texts = _distinct(table, column)
-            if texts and all(_DATABENTO_PRICE.fullmatch(text) for text in texts):
-                target = "price" if column == "price" else column
+            if texts and all(_WHOLE_PRICE.fullmatch(text) for text in texts):
+                example = json.dumps({"scale": dict.fromkeys(prices.values(), "1e-9")})
                 raise BrokenObjectError(
                     "NO_SCALE",
                     f"its column {column!r} has {texts[0]}: whole numbers of Databento count 1e-9. "
-                    f'Give {{"scale": {{"{target}": "1e-9"}}}} in the file of --config, '
-                    "for each price column",
+                    f"Give {example} in the file of --config",
                 )
 
 

@@ -406,6 +406,8 @@ def _likely(
         return ratio + (0.5 if contained else 0)
 
     likely = [name for name in names[:_LIKELY] if fits(name)]
+    if kind not in (TIME, NUMBER):  # any text could be it: only the name tells
+        likely = [name for name in likely if likeness(name) > 0.7]
     return max(likely, key=likeness, default=None)
 
 
