@@ -6,6 +6,7 @@ import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from math import isfinite
 from pathlib import Path
@@ -23,11 +24,14 @@ from ticklake.lake import raw
 from ticklake.lake.erased_rows import rejects_without_erased, without_erased
 from ticklake.lake.erasures import REASON, Erasures, read_erasures
 from ticklake.lake.errors import LakeError
+from ticklake.lake.lease import FOLDER, writing_in_turn
 from ticklake.lake.row_rules import find_faults
 from ticklake.lake.segments import SegmentWriter
 from ticklake.lake.storage import Storage, open_storage
 
 REJECTED: Final = "rejected.jsonl"
+LEASES: Final = f"{FOLDER}/landing"
+"""Below it, each source object that is being landed has a lease."""
 
 
 class AccountingError(Exception):
@@ -157,16 +161,21 @@ def land_object(job: Job) -> Outcome:
     try:
         storage = _storage(job.root)
         source = _source(job.item.source)
-        while True:
-            erasures = read_erasures(storage)
-            with storage.staging() as folder:
-                try:
-                    outcome = _land(job, storage, source, folder, erasures)
-                except BrokenObjectError as error:
-                    return _set_aside(job, storage, source, folder, error)
-            if read_erasures(storage) == erasures:  # else something was erased meanwhile
-                return outcome
+        lease = f"{LEASES}/{job.loader}/{job.item.name}"
+        with writing_in_turn(storage, "ticklake land", lease) as fenced:
+            job = _with_symbols_landed(job, storage)
+            while True:
+                erasures = read_erasures(storage)
+                with storage.staging() as folder:
+                    try:
+                        outcome = _land(job, fenced, source, folder, erasures)
+                    except BrokenObjectError as error:
+                        return _set_aside(job, fenced, source, folder, error)
+                if read_erasures(storage) == erasures:  # else something was erased meanwhile
+                    return outcome
     except LakeError as error:
+        if isinstance(error.__context__, OSError):
+            return _failed(job, error.__context__)
         return Outcome(job.item.path, "failed", message=str(error))
     except OSError as error:
         return _failed(job, error)
@@ -175,6 +184,15 @@ def land_object(job: Job) -> Outcome:
         told = f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})"
         message = f"{told}. This is a fault of the loader: please report it"
         return Outcome(job.item.path, "failed", message=message)
+
+
+def _with_symbols_landed(job: Job, storage: Storage) -> Job:
+    """Add the symbols that another process has landed of an object since it was planned."""
+    entry = raw.read_ledger(storage, job.loader, job.item.name)
+    if entry is None or job.symbols is None:
+        return job
+    symbols = None if entry.symbols is None else sorted({*job.symbols, *entry.symbols})
+    return replace(job, symbols=symbols)
 
 
 def _land(job: Job, storage: Storage, source: Source, folder: Path, erasures: Erasures) -> Outcome:

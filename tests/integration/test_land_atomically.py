@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import Lake
 from tests.integration.landed import content, land
+from ticklake.lake.lease import break_leases
 from ticklake.lake.raw import LANDING, unfinished
 from ticklake.lake.tables import RawTable, sha256_of
 
@@ -67,6 +68,7 @@ def failing(
 
             patch.setattr(kind, name, wrapped)
         yield at
+    break_leases(lake.storage)  # the process that held one is this one, which lives on
 
 
 @pytest.mark.parametrize("lake", ["local"], indirect=True)  # on S3 the next test does

@@ -428,6 +428,38 @@ def test_an_empty_hour_lands_no_rows_and_is_no_error(
     assert "0 landed, 1 skipped" in land().output
 
 
+def test_two_landings_of_an_object_at_once_take_turns_and_the_ledger_describes_both(
+    lake: Lake, mirror: Mirror
+) -> None:
+    coins = ("BTC", "ETH", "SOL")
+    fills = [fill(MIDNIGHT_MS, coin=coin, tid=tid) for tid in range(1, 400) for coin in coins]
+    mirror.put(f"{OBJECT}/0.lz4", block(1, *fills))
+    command = [sys.executable, "-m", "ticklake.cli", "land", "hyperliquid", "--start", DAY]
+    command += ["--end", DAY, "--source", str(mirror.root), "--workers", "1", "--coins"]
+    environment = {**os.environ, **lake.env}
+    running = [subprocess.Popen([*command, coin], env=environment) for coin in coins]
+    assert [process.wait(timeout=120) for process in running] == [0, 0, 0]
+    assert ledger_of(lake.storage, f"{NAME}-00")["symbols"] == sorted(coins)
+    assert {coin for (coin,) in rows(lake, "coin")} == {*coins}
+    assert ledger_of(lake.storage, f"{NAME}-00")["rows"] == len(fills)
+    assert not list(lake.storage.entries("_lease/landing"))
+
+
+def test_an_hour_that_is_missing_is_remembered_until_it_is_there(
+    lake: Lake, land: Land, mirror: Mirror
+) -> None:
+    mirror.put_hours(1)
+    land()
+    missing = [f"{OBJECT}/{hour}.lz4" for hour in range(1, 24)]
+    assert raw.archives_with_holes(lake.storage) == {"hyperliquid": sorted(missing)}
+    shown = CliRunner().invoke(main, ["status"]).output
+    assert "The source of hyperliquid lacked, when last asked" in shown
+    assert "and 18 more" in shown
+    mirror.put_hours(24)
+    land()
+    assert raw.archives_with_holes(lake.storage) == {}
+
+
 def test_missing_hours_are_listed_and_no_hour_at_all_is_a_failure(
     lake: Lake, land: Land, mirror: Mirror
 ) -> None:

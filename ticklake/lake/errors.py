@@ -15,3 +15,7 @@ class LakeError(RuntimeError):
 
 class ReadOnlyError(LakeError):
     """The lake may be read and not written."""
+
+
+class HeldError(LakeError):
+    """Another writer holds the lease."""

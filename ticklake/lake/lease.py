@@ -22,12 +22,12 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ticklake.lake.errors import READ_ONLY, LakeError, ReadOnlyError
+from ticklake.lake.errors import READ_ONLY, HeldError, LakeError, ReadOnlyError
 from ticklake.lake.storage import Entry, Storage
 
 FOLDER = "_lease"
@@ -35,6 +35,7 @@ LOCK = "lock"
 RENEW_EVERY = 10.0  # seconds
 EXPIRES_AFTER = 90.0
 LOOK_EVERY = 1.0
+PATIENCE = 900.0
 LOG = logging.getLogger(__name__)
 
 
@@ -86,7 +87,7 @@ class Lease:
                 LOG.warning("%s is not a lease and is removed.", self._storage.url(newest.path))
             elif not current.get("released"):  # as versions before this one left it
                 if _state(current) == "running":
-                    raise LakeError(self._refusal(current))
+                    raise HeldError(self._refusal(current))
                 if _state(current) != "gone" and not self._has_expired(newest, current):
                     continue  # it has been given back, or another one is there now
             dead.add(newest.path)
@@ -103,11 +104,11 @@ class Lease:
                         f"{self._storage.url(path)} is not a lease, and it is in the way. Remove "
                         "it, then run again."
                     )
-                raise LakeError(self._refusal(current))
+                raise HeldError(self._refusal(current))
             others = self._newest({*dead, path})
             if others is not None:  # came since the first look
                 self._storage.delete(path)
-                raise LakeError(self._refusal(_read(self._storage, others.path)))
+                raise HeldError(self._refusal(_read(self._storage, others.path)))
             for old in dead:
                 self._storage.delete(old)
         self._path = path
@@ -205,7 +206,7 @@ class Lease:
             if newest is None or newest.path != entry.path:
                 return False
             if newest.tag != entry.tag:
-                raise LakeError(self._refusal(_read(self._storage, entry.path)))
+                raise HeldError(self._refusal(_read(self._storage, entry.path)))
             if is_over or _state(holder) == "gone":
                 return True
             time.sleep(min(LOOK_EVERY, EXPIRES_AFTER))
@@ -226,10 +227,33 @@ def writing(storage: Storage, purpose: str, folder: str = FOLDER) -> Iterator[St
     """
     lease = Lease(storage, purpose, folder)
     lease.acquire()
+    with _held(lease) as fenced:
+        yield fenced
+
+
+@contextmanager
+def _held(lease: Lease) -> Iterator[Storage]:
     try:
         yield lease.fenced()
     finally:
         lease.release()
+
+
+def writing_in_turn(
+    storage: Storage, purpose: str, folder: str, patience: float = PATIENCE
+) -> AbstractContextManager[Storage]:
+    """Do as `writing` does, and wait up to `patience` seconds while another writer is at it."""
+    began = time.monotonic()
+    while True:
+        lease = Lease(storage, purpose, folder)
+        try:
+            lease.acquire()
+        except HeldError:
+            if time.monotonic() - began >= patience:
+                raise
+            time.sleep(LOOK_EVERY)
+        else:
+            return _held(lease)
 
 
 def break_leases(storage: Storage) -> list[str]:
