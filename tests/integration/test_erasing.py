@@ -195,6 +195,23 @@ def deadly(storage: Storage, after: int, patch: pytest.MonkeyPatch) -> None:
         patch.setattr(kind, operation, wrapped(getattr(kind, operation), at))
 
 
+def test_a_mark_that_a_finished_landing_left_over_hides_nothing(
+    local: Lake, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        kept = type(local.storage).delete
+        patch.setattr(
+            type(local.storage),
+            "delete",
+            lambda self, path: None if path.startswith(raw.LANDING) else kept(self, path),
+        )
+        land(source, expect=1)
+    assert below(local.storage, raw.LANDING)
+    assert not raw.unfinished(local.storage)
+    delete("--user", A, "--yes")
+    assert not raw.unfinished(local.storage)
+
+
 def test_without_a_yes_it_says_what_it_would_do_and_does_nothing(local: Lake, source: str) -> None:
     land(source, expect=1)
     before = everything(local.storage)

@@ -19,10 +19,10 @@ from ticklake.lake.paths import RAW
 from ticklake.lake.planning import Selection
 from ticklake.lake.raw import (
     Segment,
+    amend_ledger,
     forget_ledger,
     read_ledger,
     read_ledgers,
-    write_ledger,
 )
 from ticklake.lake.storage import Entry, Storage
 from ticklake.lake.tables import META
@@ -154,4 +154,4 @@ def _forget(storage: Storage, source: str, name: str, deletion: Deletion) -> Non
         forget_ledger(storage, source, name)
         return
     rows = sum(segment.rows for segment in left)
-    write_ledger(storage, source, name, replace(entry, segments=left, rows=rows, tag=""))
+    amend_ledger(storage, source, name, replace(entry, segments=left, rows=rows, tag=""))

@@ -5,8 +5,9 @@ was built of affected segments, the last tables first, and only then the segment
 whatever is still there leads to what is still to do. So one that was killed anywhere is finished by
 doing it again, for which the hash of a wallet is enough (`ticklake erasures apply`).
 
-The ledger is told the new segments before they replace the old ones. Killed in between, the segment
-is not the one of the ledger, so no build trusts it and a landing lands the object again.
+The ledger is told the new segments before they replace the old ones. Killed in between, the
+segments are not those of the ledger: `verify` says so, and a landing lands the object again,
+without what was erased.
 """
 
 import json
@@ -35,9 +36,10 @@ from ticklake.lake.raw import (
     LedgerEntry,
     Segment,
     StagedSegment,
+    amend_ledger,
     read_ledger,
     read_ledgers,
-    write_ledger,
+    unfinished,
 )
 from ticklake.lake.storage import LocalStorage, Storage
 from ticklake.lake.tables import DATA, META, READERS
@@ -131,8 +133,9 @@ def erase(storage: Storage, new: Erasure | None = None) -> Affected:
         for folder, _ in reversed(affected.built):
             for name in (DATA, META):
                 lake.delete(f"{folder}/{name}")
+        landing = unfinished(lake)
         for key, paths in _by_object(affected.segments, read_ledgers(lake)).items():
-            _rewrite(lake, key, paths, erasures)
+            _rewrite(lake, key, paths, erasures, keeps_ledger=key in landing)
         _clean_quarantine(lake, erasures, affected)
         lake.sweep()  # what killed runs have left behind may hold it too
     return affected
@@ -247,9 +250,17 @@ def _by_object(
 
 
 def _rewrite(
-    storage: Storage, key: tuple[str, str] | str, paths: Sequence[str], erasures: Erasures
+    storage: Storage,
+    key: tuple[str, str] | str,
+    paths: Sequence[str],
+    erasures: Erasures,
+    *,
+    keeps_ledger: bool,
 ) -> None:
-    """Write the segments of an object anew, and what the ledger says of them before."""
+    """Write the segments of an object anew, and what the ledger says of them before.
+
+    The ledger says nothing yet of a landing that did not finish: the object is landed again.
+    """
     with storage.staging() as folder:
         staged: dict[str, StagedSegment | None] = {}
         for number, path in enumerate(paths):
@@ -257,10 +268,10 @@ def _rewrite(
             rows = write_without(storage.local_file(path, folder), target, path, erasures)
             there = path.rpartition("/")[0]
             staged[path] = staged_segment(there, target, rows) if rows else None
-        if not isinstance(key, str):
+        if not isinstance(key, str) and not keeps_ledger:
             entry = read_ledger(storage, *key)
-            if entry is not None and entry.tag:  # else it is landed again anyway
-                write_ledger(storage, *key, _renewed(entry, staged))
+            if entry is not None and entry.tag:  # without a tag it is landed again anyway
+                amend_ledger(storage, *key, _renewed(entry, staged))
         for path, item in staged.items():
             if item is None:
                 storage.delete(path)

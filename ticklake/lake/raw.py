@@ -204,6 +204,17 @@ def write_ledger(storage: Storage, source: str, name: str, entry: LedgerEntry) -
     storage.write(_path(LEDGER, source, name), _content(entry))
 
 
+def amend_ledger(storage: Storage, source: str, name: str, entry: LedgerEntry) -> None:
+    """Record that what an object has landed was changed since, by something else than a landing.
+
+    A mark that a landing left over when it had finished announces the entry of before: it goes.
+    """
+    mark = _mark(storage, source, name)
+    if mark is not None and _has_finished(storage, source, name, mark):
+        storage.delete(_path(LANDING, source, name))
+    write_ledger(storage, source, name, entry)
+
+
 def forget_ledger(storage: Storage, source: str, name: str) -> None:
     """Let an object count as never landed."""
     storage.delete(_path(LEDGER, source, name))
