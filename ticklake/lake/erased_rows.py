@@ -26,10 +26,12 @@ import pyarrow.parquet as pq
 from ticklake.lake.erasures import Erasures, address_hash
 from ticklake.lake.raw import StagedSegment
 
-_ADDRESS: Final = rb"0[xX][0-9a-fA-F]{40}(?![0-9a-fA-F])"
+_ADDRESS: Final = rb"0[xX][0-9a-fA-F]{1,40}(?![0-9a-fA-F])"
+"""40 digits, or fewer in made-up data. What has more is another number: the hash of a transaction.
+"""
 _MENTION: Final = re.compile(_ADDRESS)
 _JSON_MENTION: Final = re.compile(rb'"(' + _ADDRESS + rb')"(?!\s*:)')
-_LENGTH: Final = 42
+_MAY_HAVE_ONE: Final = "0[xX][0-9a-fA-F]"
 _REPLACED: Final = b"erased"
 
 _USER: Final = "user"
@@ -218,7 +220,7 @@ def _emptied(array: pa.Array, erasures: Erasures) -> tuple[pa.Array, pa.Array | 
     """Return values without a mention of a wallet, and which of them had one, if any."""
     kind = array.type
     if _is_text(kind) or _is_text_dictionary(kind):
-        hits = _hits(array, lambda text: _mentions(text, erasures), _LENGTH)
+        hits = _hits(array, lambda text: _mentions(text, erasures), _MAY_HAVE_ONE)
         return (
             (_replaced(array, hits, erasures), _is_any_of(array, hits)) if hits else (array, None)
         )
@@ -242,7 +244,7 @@ def _has_hit(array: pa.Array, erasures: Erasures) -> bool:
     """Say whether any text in nested values mentions an erased wallet."""
     kind = array.type
     if _is_text(kind) or _is_text_dictionary(kind):
-        return bool(_hits(array, lambda text: _mentions(text, erasures), _LENGTH))
+        return bool(_hits(array, lambda text: _mentions(text, erasures), _MAY_HAVE_ONE))
     if pa.types.is_struct(kind):
         return any(_has_hit(part, erasures) for part in array.flatten())
     if pa.types.is_map(kind):
@@ -264,12 +266,12 @@ def _emptied_item(item: Any, erasures: Erasures) -> Any:
             return item
 
 
-def _hits(array: pa.Array, is_hit: Callable[[bytes], bool], shortest: int = 0) -> list[bytes]:
-    """Return the distinct texts of some length that are hits."""
+def _hits(array: pa.Array, is_hit: Callable[[bytes], bool], pattern: str = "") -> list[bytes]:
+    """Return the distinct texts that are hits, of those that have a pattern in them."""
     texts = array.dictionary if pa.types.is_dictionary(array.type) else array
     distinct = _binary(texts).unique().drop_null()
-    long_enough = distinct.filter(pc.greater_equal(pc.binary_length(distinct), shortest))
-    return [text for text in long_enough.to_pylist() if is_hit(text)]
+    likely = distinct.filter(pc.match_substring_regex(distinct, pattern)) if pattern else distinct
+    return [text for text in likely.to_pylist() if is_hit(text)]
 
 
 def _replaced(array: pa.Array, hits: list[bytes], erasures: Erasures) -> pa.Array:

@@ -19,7 +19,7 @@ from ticklake.lake.storage import Storage
 ERASED: Final = "raw/_erased"
 REASON: Final = "erased"
 """What the ledger counts rows under that were left out."""
-_ADDRESS: Final = re.compile(r"0[xX][0-9a-fA-F]{40}")
+_ADDRESS: Final = re.compile(r"0[xX][0-9a-fA-F]{1,40}")
 _COLUMNS: Final = (("user",), ("symbol",), ("exchange", "symbol"))
 
 
@@ -75,7 +75,7 @@ def erasure_of_user(address: str) -> Erasure:
     """Return the erasure of a wallet. Raises LakeError if the address is not valid."""
     if not _ADDRESS.fullmatch(address.strip()):
         raise LakeError(
-            f"{address!r} is not the address of a wallet. Give 0x and 40 hexadecimal digits."
+            f"{address!r} is not the address of a wallet. Give 0x and its 40 hexadecimal digits."
         )
     return Erasure(user=address_hash(address.strip()))
 
