@@ -419,7 +419,7 @@ def test_the_quality_of_a_book_is_counted(built: tuple[Operator, Operator, Marke
     assert gaps == operator.query("select count_if(is_gap) from featured.order_flow")
 
 
-def test_the_tests_of_quality_fail_at_their_thresholds(
+def test_the_tests_of_quality_warn_at_their_thresholds(
     built: tuple[Operator, Operator, Market],
 ) -> None:
     operator, _, _ = built
@@ -431,11 +431,14 @@ def test_the_tests_of_quality_fail_at_their_thresholds(
     strict = dict.fromkeys(tests.values(), 0.0001)
     said = operator.run(
         "dbt", "--no-use-colors", "test", "--select", "quality",
-        "--vars", json.dumps(strict), expect=1,
+        "--vars", json.dumps(strict),
     )  # fmt: skip
-    assert set(re.findall(r"FAIL \d+ (quality_\w+)", said)) == set(tests)
+    assert set(re.findall(r"WARN \d+ (quality_\w+)", said)) >= set(tests)
     loose = {"max_crossed_share": 0.9, "max_clock_skew_s": 3, "max_silence_s": 302}
-    operator.run("dbt", "test", "--select", "quality", "--vars", json.dumps(loose))
+    said = operator.run(
+        "dbt", "--no-use-colors", "test", "--select", "quality", "--vars", json.dumps(loose)
+    )
+    assert not set(re.findall(r"WARN \d+ (quality_\w+)", said)) & set(tests)
 
 
 def test_built_day_by_day_equals_built_at_once(built: tuple[Operator, Operator, Market]) -> None:

@@ -1,0 +1,37 @@
+"""Random rows of every channel land and never turn a build red."""
+
+import re
+
+import pytest
+
+from tests.integration.odd.conftest import OddLake
+from tests.integration.odd.sources_random import CHANNELS, EXCHANGE, ROWS, SYMBOLS
+
+
+def test_no_random_row_is_an_error_or_keeps_anything_from_being_built(odd: OddLake) -> None:
+    assert re.search(r"Done\. PASS=\d+ WARN=\d+ ERROR=0 SKIP=0 ", odd.build)
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_every_random_row_lands_and_every_symbol_is_compacted(odd: OddLake, channel: str) -> None:
+    counted = f"select symbol, count(*) from {{}} where exchange = '{EXCHANGE}' group by symbol"
+    landed = dict(odd.query(counted.format(f"raw.{channel}")))
+    assert landed == dict.fromkeys(SYMBOLS, ROWS)
+    compacted = dict(odd.query(counted.format(f"compacted.{channel}")))
+    assert compacted.keys() == landed.keys()
+    assert all(0 < compacted[symbol] <= ROWS for symbol in SYMBOLS)
+
+
+def test_fills_of_a_block_with_one_id_are_a_trade_however_many_they_are(odd: OddLake) -> None:
+    query = (
+        "select max(leg_count) from compacted.fill_trades where symbol in ('RANDOM', '@99', 'x:Y')"
+    )
+    ((most,),) = odd.query(query)
+    assert most > 2
+
+
+def test_a_warning_names_exchange_symbol_day_and_row(odd: OddLake) -> None:
+    named = (
+        rf"mark_prices_are_positive: exchange={EXCHANGE}, symbol=\S+, date=2025-08-0\d, row_seq="
+    )
+    assert re.search(named, odd.build)
