@@ -71,11 +71,11 @@ def read(
     from ticklake.lake.catalog import find_table
     from ticklake.lake.connection import prepare, refresh_secret
     from ticklake.lake.errors import LakeError
-    from ticklake.lake.storage import open_storage
+    from ticklake.lake.root import open_lake
 
     if as_ not in ("duckdb", "polars"):
         raise LakeError(f'as_ is "duckdb" or "polars", not {as_!r}.')
-    storage = open_storage(root or os.environ.get("LAKE_ROOT") or "./lake")
+    storage = open_lake(root or os.environ.get("LAKE_ROOT") or "./lake")
     if connection is None:
         connection = _connection(storage.root)
         refresh_secret(connection, storage)

@@ -2,16 +2,24 @@
     A data test on lake tables does not run again on what it has passed on: a test is a pure function
     of the bytes it reads too. Where its verdict is made of verdicts on units it reads the units that
     changed (see lake_tests_by_unit), else everything when anything changed, as does a test that reads
-    lake tables through views. Where vars narrow the run, a test that compares tables reads what they
+    lake tables through views. Only what dbt calls a pass is remembered, with the whole configuration of
+    the test, and only of SQL that reads no clock and nothing outside the lake. Where vars narrow the run, a test that compares tables reads what they
     select. The test itself is run by dbt's own materialization.
 #}
 {% materialization test, adapter='duckdb' %}
 
     {%- set behind = lake_tables_behind(model) -%}
-    {%- if behind is none -%}
+    {#- A failure that is to be stored is found again in each run. -#}
+    {%- if behind is none or should_store_failures() -%}
         {{ return(dbt.materialization_test_default()) }}
     {%- endif -%}
-    {%- set code = [sql, config.get('fail_calc'), config.get('where')] -%}
+    {%- set code = [sql] -%}
+    {%- for name in ('fail_calc', 'warn_if', 'error_if', 'limit', 'severity', 'where', 'sql_header') -%}
+        {%- do code.append(config.get(name) | string) -%}
+    {%- endfor -%}
+    {#- What counts rows that fail against a threshold has to see all of them. -#}
+    {%- set is_of_rows = config.get('fail_calc') == 'count(*)' and config.get('limit') is none
+        and config.get('warn_if') == '!= 0' and config.get('error_if') == '!= 0' -%}
     {%- set is_direct = behind == (model.depends_on.nodes | unique | list) -%}
     {%- if not is_direct -%}
         {#- The comment on a view has a mark of all that it is made from. -#}
@@ -26,7 +34,7 @@
     {%- set check = lake_call('begin_check', {
         'test': name,
         'code': code,
-        'by_unit': is_direct and lake_tests_by_unit(model),
+        'by_unit': is_direct and is_of_rows and lake_tests_by_unit(model),
         'inputs': lake_inputs(model, names=behind),
         'is_build': flags.WHICH == 'build',
         'selection': lake_selection(),
@@ -49,8 +57,17 @@
     {%- set result = dbt.materialization_test_default() -%}
 
     {%- do lake_show_failures(sql) -%}
-    {%- if load_result('main').table.rows[0][0] == 0 -%}
-        {%- do lake_call('pass_check', {'test': name}) -%}
+    {%- set verdict = load_result('main').table.rows[0] -%}
+    {%- if not verdict[1] and not verdict[2] -%}
+        {%- set tables = [] -%}
+        {%- for item in lake_inputs(model, names=behind) -%}
+            {%- do tables.append(item.location.replace('/', '.')) -%}
+        {%- endfor -%}
+        {#- What is calculated and compared is SQL too. -#}
+        {%- set whole = get_test_sql(
+            sql, config.get('fail_calc'), config.get('warn_if'), config.get('error_if'), none
+        ) -%}
+        {%- do lake_call('pass_check', {'test': name, 'query': whole, 'tables': tables}) -%}
     {%- endif -%}
 
     {{ return(result) }}

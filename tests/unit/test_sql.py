@@ -28,6 +28,6 @@ def test_a_database_that_a_build_holds_is_an_error_that_says_so(
         result = CliRunner().invoke(main, ["sql", "select 1"], catch_exceptions=False)
         build.communicate(b"\n")
     assert result.exit_code == 1
-    assert "Could not set lock" in result.output
-    assert "Ask again when it is done" in result.output
+    assert f"{database} is used by another process" in result.output
+    assert f"(PID {build.pid})" in result.output
     assert CliRunner().invoke(main, ["sql", "select 41 + 1 as x"]).output.count("42") == 1

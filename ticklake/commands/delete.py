@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ticklake.commands.dates import DAY, refuse_backwards
-from ticklake.commands.sql import lake_root
+from ticklake.lake.root import lake_root
 
 if TYPE_CHECKING:
     from ticklake.lake.erasing import Affected

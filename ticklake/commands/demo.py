@@ -8,7 +8,8 @@ from typing import Final
 
 import click
 
-from ticklake.commands.sql import ask, lake_root
+from ticklake.commands.sql import ask
+from ticklake.lake.root import lake_root
 
 SAMPLE: Final = "sample"
 START: Final = "20250801"

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ticklake.commands.sql import lake_root
 from ticklake.lake.errors import LakeError
+from ticklake.lake.root import lake_root
 
 if TYPE_CHECKING:
     from ticklake.lake.quarantine import SetAside

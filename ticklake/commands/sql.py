@@ -8,13 +8,9 @@ from pathlib import Path
 import click
 
 from ticklake.lake.errors import LakeError
+from ticklake.lake.root import lake_root
 
 WIDTH = 180
-
-
-def lake_root() -> str:
-    """Return where the lake is."""
-    return os.environ.get("LAKE_ROOT") or "./lake"
 
 
 def ask(query: str) -> str:
@@ -22,21 +18,26 @@ def ask(query: str) -> str:
     import duckdb
 
     from ticklake.lake.connection import prepare
+    from ticklake.lake.database import held, is_locked, is_unreadable, refuse_name
     from ticklake.lake.storage import open_storage
 
     storage = open_storage(lake_root())
     default = "s3.duckdb" if storage.root.startswith("s3://") else "local.duckdb"
     database = Path(os.environ.get("TICKLAKE_DB") or default)
+    refuse_name(str(database))
     if not database.exists():
         raise LakeError(f"There is no {database} here yet. `dbt build` makes it.")
     try:
         opened = duckdb.connect(str(database), read_only=True)
-    except duckdb.IOException as error:
-        held = (
-            "\nA build that is running holds it. Ask again when it is done; `ticklake.read` in "
-            "Python needs no database."
-        )
-        raise LakeError(f"{error}{held if 'Could not set lock' in str(error) else ''}") from None
+    except duckdb.Error as error:
+        if is_locked(error):
+            raise LakeError(held(str(database), error)) from None
+        if is_unreadable(error):
+            raise LakeError(
+                f"{database} is not a DuckDB file that this version can read. `dbt run` puts it "
+                "aside and makes it again."
+            ) from None
+        raise LakeError(f"{database} cannot be opened: {error}") from None
     with opened as connection:
         prepare(connection, storage)
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ticklake.commands.sql import lake_root
+from ticklake.lake.root import lake_root
 
 if TYPE_CHECKING:
     from ticklake.lake.status import Holding

@@ -2,7 +2,7 @@
 
 import click
 
-from ticklake.commands.sql import lake_root
+from ticklake.lake.root import lake_root
 
 
 @click.command()

@@ -12,8 +12,8 @@ import click
 
 from ticklake.commands.dates import DAY, refuse_backwards
 from ticklake.commands.dbt import run_models_only
-from ticklake.commands.sql import lake_root
 from ticklake.lake.errors import LakeError
+from ticklake.lake.root import lake_root
 
 if TYPE_CHECKING:
     from ticklake.lake.planning import Selection

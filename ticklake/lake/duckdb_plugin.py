@@ -9,14 +9,18 @@ from dbt.adapters.duckdb.utils import TargetConfig
 
 from ticklake.lake import materialization
 from ticklake.lake.connection import prepare, prepare_cursor, refresh_secret
-from ticklake.lake.storage import open_storage
+from ticklake.lake.database import make_usable
+from ticklake.lake.root import open_lake
 
 
 class Plugin(BasePlugin):
     """Configured with `lake_root`: a folder, or `s3://bucket/prefix`."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
-        self._storage = open_storage(plugin_config["lake_root"])
+        self._storage = open_lake(plugin_config["lake_root"])
+        if self.creds is not None:
+            self.creds.external_root = self._storage.root  # absolute: views work from any folder
+            make_usable(self.creds.path)
         # dbt has its manifest, which stays: looking through it for garbage costs a second a build.
         gc.freeze()
         # Threads of NumPy's BLAS, which nothing here calls, wait in a loop at first: 50 ms.

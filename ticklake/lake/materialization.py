@@ -20,6 +20,7 @@ from dbt_common.clients.agate_helper import table_from_rows
 from ticklake.lake.checks import Check, Tested
 from ticklake.lake.code import code_fingerprint
 from ticklake.lake.connection import prepare
+from ticklake.lake.determinism import reads_only_the_lake
 from ticklake.lake.errors import LakeError
 from ticklake.lake.inputs import input_files, set_files
 from ticklake.lake.paths import RAW, Key, partition_path
@@ -28,7 +29,8 @@ from ticklake.lake.quarantine import Problem, SetAside, things_set_aside
 from ticklake.lake.report import Report
 from ticklake.lake.session import Session, close_session, latest_session, session_of
 from ticklake.lake.specs import NULLS_FIRST, InputSpec, ModelSpec
-from ticklake.lake.tables import LakeTable, Partition, RawTable, fingerprint
+from ticklake.lake.tables import LakeTable, Partition, fingerprint
+from ticklake.lake.views import lake_views, tables_with_files
 
 if TYPE_CHECKING:
     from ticklake.lake.building import Compute
@@ -154,9 +156,11 @@ def _refuse_damage(session: Session, spec: InputSpec) -> None:
             raise LakeError(f"{path} is damaged: {item.damage}. `dbt build` repairs it.")
 
 
-def _pass_check(session: Session, *, test: str) -> Any:
+def _pass_check(session: Session, *, test: str, query: str, tables: Sequence[str]) -> Any:
     if not session.screening.problems:  # else it has not seen all
-        session.checks[test].passed()
+        with session.database.cursor() as cursor:
+            if reads_only_the_lake(cursor, query, tables):
+                session.checks[test].passed()
     return {}
 
 
@@ -174,18 +178,28 @@ def _unusable_segments(session: Session) -> Any:
 
 
 def _begin_run(
-    session: Session, *, channels: Mapping[str, Sequence[str]], has_python_models: bool
+    session: Session,
+    *,
+    channels: Mapping[str, Sequence[str]],
+    built: Mapping[str, Sequence[str]],
+    has_python_models: bool,
 ) -> Any:
-    """Return those of the raw tables (location -> partition columns) that have a segment.
+    """Return which tables have a file, and which tables that are built need no other view.
 
-    It also shows once and clearly where the lake cannot be reached.
+    Tables are given as location -> partition columns. It also shows once and clearly where the lake
+    cannot be reached.
     """
     session.has_python_models = has_python_models
     next(iter(session.storage.entries("_lease")), None)
-    return [
-        location for location, columns in channels.items()
-        if RawTable(session.storage, location, columns).has_segments()
-    ]  # fmt: skip
+    with_files = tables_with_files(session.storage, {**channels, **built})
+    with session.database.cursor() as cursor:
+        views = lake_views(cursor, session.storage)
+    return {
+        "with_files": sorted(with_files),
+        "with_views": [
+            location for location in built if views.get(location) is (location in with_files)
+        ],
+    }
 
 
 def _end_run(session: Session) -> Any:

@@ -16,7 +16,7 @@ from loaders.binance.archive import (
 )
 from ticklake.commands.dates import DAY, refuse_backwards
 from ticklake.commands.land.run import landing_options, names, run_with
-from ticklake.commands.sql import lake_root
+from ticklake.lake.root import lake_root
 
 
 @click.command()

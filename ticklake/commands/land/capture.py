@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import click
 
 from ticklake.commands.land.run import landing_options, names, run
-from ticklake.commands.sql import lake_root
+from ticklake.lake.root import lake_root
 
 
 class Capture(click.Path):

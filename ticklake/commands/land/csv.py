@@ -3,7 +3,7 @@
 import click
 
 from ticklake.commands.land.run import landing_options, run
-from ticklake.commands.sql import lake_root
+from ticklake.lake.root import lake_root
 
 CHANNELS = ("trades", "order_book", "tickers", "mark_prices", "funding_rates", "klines")
 

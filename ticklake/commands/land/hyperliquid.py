@@ -6,7 +6,7 @@ import click
 
 from ticklake.commands.dates import DAY, refuse_backwards
 from ticklake.commands.land.run import landing_options, names, run
-from ticklake.commands.sql import lake_root
+from ticklake.lake.root import lake_root
 
 ARCHIVE = "s3://hl-mainnet-node-data"
 
