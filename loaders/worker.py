@@ -24,14 +24,12 @@ from ticklake.lake import raw
 from ticklake.lake.erased_rows import rejects_without_erased, without_erased
 from ticklake.lake.erasures import REASON, Erasures, read_erasures
 from ticklake.lake.errors import LakeError
-from ticklake.lake.lease import FOLDER, writing_in_turn
+from ticklake.lake.lease import LEASES_OF_OBJECTS, writing_in_turn
 from ticklake.lake.row_rules import find_faults
 from ticklake.lake.segments import SegmentWriter
 from ticklake.lake.storage import Storage, open_storage
 
 REJECTED: Final = "rejected.jsonl"
-LEASES: Final = f"{FOLDER}/landing"
-"""Below it, each source object that is being landed has a lease."""
 
 
 class AccountingError(Exception):
@@ -161,7 +159,7 @@ def land_object(job: Job) -> Outcome:
     try:
         storage = _storage(job.root)
         source = _source(job.item.source)
-        lease = f"{LEASES}/{job.loader}/{job.item.name}"
+        lease = f"{LEASES_OF_OBJECTS}/{job.loader}/{job.item.name}"
         with writing_in_turn(storage, "ticklake land", lease) as fenced:
             job = _with_symbols_landed(job, storage)
             while True:

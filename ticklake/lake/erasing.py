@@ -14,6 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from ticklake.lake.erased_rows import (
     write_without,
 )
 from ticklake.lake.erasures import REASON, Erasure, Erasures, read_erasures, remember
-from ticklake.lake.lease import writing
+from ticklake.lake.lease import LEASES_OF_OBJECTS, writing, writing_in_turn
 from ticklake.lake.paths import LAYERS, RAW
 from ticklake.lake.quarantine import describe_again, things_set_aside
 from ticklake.lake.raw import (
@@ -261,7 +262,7 @@ def _rewrite(
 
     The ledger says nothing yet of a landing that did not finish: the object is landed again.
     """
-    with storage.staging() as folder:
+    with _landing_waits(storage, key), storage.staging() as folder:
         staged: dict[str, StagedSegment | None] = {}
         for number, path in enumerate(paths):
             target = folder / f"{number}.left"
@@ -277,6 +278,13 @@ def _rewrite(
                 storage.delete(path)
             else:
                 storage.publish(item.file, path)
+
+
+def _landing_waits(storage: Storage, key: tuple[str, str] | str) -> AbstractContextManager[object]:
+    """Keep landing away from an object of the ledger."""
+    if isinstance(key, str):
+        return nullcontext()
+    return writing_in_turn(storage, "ticklake delete", "/".join((LEASES_OF_OBJECTS, *key)))
 
 
 def _renewed(entry: LedgerEntry, staged: Mapping[str, StagedSegment | None]) -> LedgerEntry:

@@ -31,6 +31,8 @@ from ticklake.lake.errors import READ_ONLY, HeldError, LakeError, ReadOnlyError
 from ticklake.lake.storage import Entry, Storage
 
 FOLDER = "_lease"
+LEASES_OF_OBJECTS = f"{FOLDER}/landing"
+"""Below it, each source object whose segments are being written has a lease."""
 LOCK = "lock"
 RENEW_EVERY = 10.0  # seconds
 EXPIRES_AFTER = 90.0
