@@ -137,11 +137,13 @@ def _connection(root: str) -> "duckdb.DuckDBPyConnection":
     """Return the one connection of this process to a lake."""
     import duckdb
 
-    from ticklake.lake.connection import prepare
+    from ticklake.lake.connection import prepare, reach
     from ticklake.lake.storage import open_storage
 
     connection = duckdb.connect()
-    prepare(connection, open_storage(root))
+    storage = open_storage(root)
+    reach(storage)
+    prepare(connection, storage)
     return connection
 
 

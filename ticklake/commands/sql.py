@@ -17,7 +17,7 @@ def ask(query: str) -> str:
     """Return the result of a query on the views that `dbt build` made, as a text table."""
     import duckdb
 
-    from ticklake.lake.connection import prepare
+    from ticklake.lake.connection import prepare, reach
     from ticklake.lake.database import held, is_locked, is_unreadable, refuse_name
     from ticklake.lake.storage import open_storage
 
@@ -38,6 +38,7 @@ def ask(query: str) -> str:
                 "aside and makes it again."
             ) from None
         raise LakeError(f"{database} cannot be opened: {error}") from None
+    reach(storage)
     with opened as connection:
         prepare(connection, storage)
         try:

@@ -32,12 +32,14 @@ def status(table: str | None, exchange: str | None, symbol: str | None, as_json:
     so raw segments, which have none, show days alone.
     """
     from ticklake.lake.catalog import find_tables
+    from ticklake.lake.connection import reach
     from ticklake.lake.planning import Selection
     from ticklake.lake.raw import archives_with_holes
     from ticklake.lake.status import holdings
     from ticklake.lake.storage import open_storage
 
     storage = open_storage(lake_root())
+    reach(storage)
     selection = Selection(
         exchanges=frozenset([exchange]) if exchange else None,
         symbols=frozenset([symbol]) if symbol else None,

@@ -47,12 +47,14 @@ def verify(
     --deep also computes the partitions again from their inputs, in the folder of the dbt project,
     and compares the bytes; what is not up to date is left out.
     """
+    from ticklake.lake.connection import reach
     from ticklake.lake.planning import Selection
     from ticklake.lake.storage import open_storage
 
     if start and end:
         refuse_backwards(start, end, ("--from", "--to"))
     storage = open_storage(lake_root())
+    reach(storage)
     selection = Selection(
         start=start.isoformat() if start else None,
         end=end.isoformat() if end else None,

@@ -24,6 +24,15 @@ def prepare(connection: Any, storage: Storage) -> None:
         refresh_secret(connection, storage)
 
 
+def reach(storage: Storage) -> None:
+    """Make sure that a store answers. Raises LakeError within half a minute if it does not."""
+    if not isinstance(storage, LocalStorage):
+        from ticklake.lake.storage.s3 import S3Storage
+
+        assert isinstance(storage, S3Storage), "there are two kinds of storage"
+        storage.reach()
+
+
 def prepare_cursor(cursor: Any) -> None:
     """Settle what a cursor does not take over from its connection: days are UTC days."""
     cursor.execute("set timezone = 'UTC'")

@@ -8,7 +8,7 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.adapters.duckdb.utils import TargetConfig
 
 from ticklake.lake import materialization
-from ticklake.lake.connection import prepare, prepare_cursor, refresh_secret
+from ticklake.lake.connection import prepare, prepare_cursor, reach, refresh_secret
 from ticklake.lake.database import make_usable
 from ticklake.lake.root import open_lake
 
@@ -27,6 +27,7 @@ class Plugin(BasePlugin):
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     def configure_connection(self, conn: Any) -> None:
+        reach(self._storage)
         prepare(conn, self._storage)
         self._database = conn
 

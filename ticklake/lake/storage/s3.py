@@ -38,6 +38,7 @@ PART_SIZE = 64 << 20
 ATTEMPTS = 6
 CONNECT_SECONDS = 5
 READ_SECONDS = 60
+ANSWER_SECONDS = 10  # for a first answer of any kind
 CUT_BODY = (ResponseStreamingError, IncompleteReadError, HTTPClientError, HTTPError)
 UNREACHED = (NoConnectionError, HTTPClientError)
 REFUSALS = ("ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch")
@@ -230,7 +231,7 @@ class S3Storage:
             self._client = os.getpid(), self._new_client()
         return self._client[1]
 
-    def _new_client(self) -> Any:
+    def _new_client(self, special: Config | None = None) -> Any:
         config = Config(
             # The mode called standard waits a second in all for a fault that is no SlowDown, and
             # tries nothing again once a client has seen some dozens of faults.
@@ -241,7 +242,7 @@ class S3Storage:
             # Stores other than AWS do not know the newer checksums: we send Content-MD5.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-        )
+        ).merge(special or Config())
         try:
             # A session of our own: the shared one is not safe to use from several threads.
             return boto3.session.Session().client("s3", config=config)
@@ -250,6 +251,27 @@ class S3Storage:
                 f"{self.root} cannot be reached: {error}. Write AWS_ENDPOINT_URL with its scheme, "
                 "as in https://s3.example.com."
             ) from None
+
+    def reach(self) -> None:
+        """Make sure that the store answers at all, be it with a refusal.
+
+        Raises LakeError within half a minute; other requests are patient with a store that is slow.
+        """
+        quick = Config(connect_timeout=CONNECT_SECONDS, read_timeout=10)
+        try:
+            self._new_client(
+                quick.merge(Config(retries={"total_max_attempts": 2}))
+            ).list_objects_v2(Bucket=self.bucket, Prefix=self._prefix, MaxKeys=1, **self._payer)
+        except UNREACHED as error:
+            raise self._unreached("read", "", error) from None
+        except (BotoCoreError, ClientError):
+            pass  # what comes next explains it
+
+    def _unreached(self, verb: str, path: str, error: Exception) -> LakeError:
+        return LakeError(
+            f"S3 could not be reached to {verb} {self.url(path)} ({type(error).__name__} at "
+            f"{self._endpoint()}). Check AWS_ENDPOINT_URL and the network, then run again."
+        )
 
     def _key(self, path: str) -> str:
         return self._prefix + path
@@ -366,10 +388,7 @@ class S3Storage:
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role gives them."
             ) from None
         except UNREACHED as error:
-            raise LakeError(
-                f"S3 could not be reached to {verb} {self.url(path)} ({type(error).__name__} at "
-                f"{self._endpoint()}). Check AWS_ENDPOINT_URL and the network, then run again."
-            ) from None
+            raise self._unreached(verb, path, error) from None
         except BotoCoreError as error:
             raise LakeError(
                 f"The AWS settings do not allow to {verb} {self.url(path)}: {error} "
