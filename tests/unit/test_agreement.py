@@ -78,6 +78,8 @@ def test_candles_agree_with_their_interval(parts: int, reverse: bool) -> None:
     # Minutes without a trade are left out, and one candle is off the grid.
     assert said([0, 1, 2, 3, 7, 8, 30], "1m") == ""
     assert said([0, 1396], "1m") == ""
+    # No venue has candles of two minutes: a trade every second minute makes such distances.
+    assert said([0, 2, 4, 6, 8, 10], "1m") == ""
 
 
 @pytest.mark.parametrize(
