@@ -55,7 +55,7 @@ def file_name(path: str) -> str:
     stem = os.path.basename(path)
     for end in (".gz", ".zst", ".zip", ".bz2", ".csv", ".parquet"):
         stem = stem.removesuffix(end)
-    return f"{stem}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"
+    return f"{stem}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,9 +182,10 @@ def land(request: Request, report: Report) -> Summary:
     began = time.monotonic()
     storage = open_storage(request.root)
     storage.sweep()
-    found = _survey(request.items)
-    present = [item for item in request.items if item in found]
-    missing = [item.path for item in request.items if item not in found]
+    items = [replace(item, name=raw.safe_name(item.name)) for item in request.items]
+    found = _survey(items)
+    present = [item for item in items if item in found]
+    missing = [item.path for item in items if item not in found]
     summary = Summary(missing=missing, symbols=request.symbols)
 
     jobs = []

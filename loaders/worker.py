@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,11 +19,13 @@ from loaders.decode import BrokenObjectError
 from loaders.exact_json import dump, verbatim
 from loaders.landing import Job, Outcome, opened
 from loaders.source import Source
+from loaders.values import plain_value
 from ticklake.lake import raw
 from ticklake.lake.erased_rows import rejects_without_erased, without_erased
 from ticklake.lake.erasures import REASON, Erasures, read_erasures
 from ticklake.lake.errors import LakeError
 from ticklake.lake.lease import LEASES_OF_OBJECTS, writing_in_turn
+from ticklake.lake.paths import unusable
 from ticklake.lake.row_rules import find_faults
 from ticklake.lake.segments import SegmentWriter
 from ticklake.lake.storage import Storage, open_storage
@@ -72,7 +73,14 @@ class Sink:
             return
         values = {"exchange": exchange, "symbol": symbol, "interval": interval}
         wanted = CHANNELS[channel].partition_by[:-1]
-        table = self._usable(channel, table, {name: values[name] for name in wanted})
+        where: dict[str, Any] = {"channel": channel} | {name: values[name] for name in wanted}
+        for name in wanted:
+            if why := unusable(str(values[name])):
+                for row in range(table.num_rows):
+                    message = f"{name} {why}"
+                    self.reject("BAD_NAME", message, content=_content(table, row), **where)
+                return
+        table = self._usable(channel, table, where)
         self._kept += table.num_rows
         self._writer.append(CHANNELS[channel], tuple(str(values[name]) for name in wanted), table)
 
@@ -84,9 +92,8 @@ class Sink:
         is_good = np.ones(table.num_rows, np.bool_)
         for fault in faults:
             is_good[fault.row] = False
-            (row,) = table.slice(fault.row, 1).to_pylist()
-            about = {"channel": channel, **where}
-            self.reject(fault.error_type, fault.message, content=_as_json(row), **about)
+            content = _content(table, fault.row)
+            self.reject(fault.error_type, fault.message, content=content, **where)
         return table.filter(pa.array(is_good))
 
     def reject(
@@ -253,7 +260,7 @@ def _set_aside(
         "offset": error.offset,
         "decoded_bytes": error.decoded,
     }
-    name = job.item.path.rpartition("/")[2]
+    name = raw.safe_name(job.item.path.rpartition("/")[2])
     aside = raw.quarantine(storage, f"{job.loader}/{job.item.name}", {name: copy}, about)
     return Outcome(
         job.item.path,
@@ -299,19 +306,8 @@ def _about_rows(job: Job, source: Source, sink: Sink) -> dict[str, Any]:
     }
 
 
-def _as_json(value: Any) -> Any:
-    """Return a value of a row as JSON has it: what JSON does not have becomes text."""
-    match value:
-        case dict():
-            return {name: _as_json(item) for name, item in value.items()}
-        case list():
-            return [_as_json(item) for item in value]
-        case None | bool() | int() | str():
-            return value
-        case float() if isfinite(value):
-            return value
-        case _:
-            return str(value)
+def _content(table: pa.Table, row: int) -> dict[str, Any]:
+    return {name: plain_value(table[name][row]) for name in table.column_names}
 
 
 # One of each for the life of a worker process.

@@ -4,6 +4,7 @@ A test that takes `lake` runs twice. `pytest -m 'not s3'` leaves the S3 half out
 """
 
 import os
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -58,7 +59,13 @@ def pytest_report_header() -> str:
 @pytest.fixture(autouse=True, scope="session")
 def bare_environment() -> Iterator[None]:
     """Take away what the machine says about AWS, lakes and proxies: the tests say it themselves."""
-    with pytest.MonkeyPatch.context() as patch:
+    with (
+        tempfile.TemporaryDirectory(prefix="tl-") as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        # Scratch folders of this process and its children: others must not sweep them.
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
         for name in list(os.environ):
             if name.startswith(("AWS_", "LAKE_", "TICKLAKE_")) or name.lower() in PROXIES:
                 patch.delenv(name)

@@ -79,4 +79,4 @@ def _whole(file: str) -> str:
 def _name(file: str) -> str:
     """Return the name of a file and a mark of where it lies: other folders have files like it."""
     stem = file.rpartition("/")[2].removesuffix(".gz").removesuffix(".jsonl")
-    return f"{stem}-{hashlib.sha256(file.encode()).hexdigest()[:8]}"
+    return f"{stem}-{hashlib.sha256(os.fsencode(file)).hexdigest()[:8]}"

@@ -83,8 +83,9 @@ def books(draw: random.Random, day: str, count: int) -> list[Raw]:
         seq = draw.choice([None, number, number])
         row = Raw(ts, None if lag is None else ts + lag, {"seq": seq, "is_reset": None, **levels})
         rows.append(row)
-        if seq is not None and draw.random() < 0.1:  # again, and not quite the same: the first wins
+        if seq is not None and draw.random() < 0.1:  # again, once with another book
             rows.append(Raw(ts, row.ts_capture, {**row.values, "bids": [(1.0, 1.0)]}))
+            rows.append(Raw(ts, None, row.values))
     return rows
 
 
@@ -132,7 +133,7 @@ def clean(levels: Sequence[Level], reverse: bool) -> list[tuple[float, float]]:
 
 
 def in_order(rows: Sequence[Raw]) -> list[Raw]:
-    """C01 and C02: by time, seq and arrival, the first of each (ts, seq)."""
+    """C01 and C02: by time, seq and arrival; the same book of the same (ts, seq) once."""
     order = sorted(
         range(len(rows)),
         key=lambda at: (
@@ -144,9 +145,9 @@ def in_order(rows: Sequence[Raw]) -> list[Raw]:
     )
     kept: list[Raw] = []
     for row in (rows[at] for at in order):
-        seq, last = row.values["seq"], kept[-1] if kept else None
-        is_same = last is not None and (last.ts_event, last.values["seq"]) == (row.ts_event, seq)
-        if is_same and (seq is not None or repr(last.values) == repr(row.values)):
+        said = row.ts_event, repr(row.values)
+        before = kept if row.values["seq"] is not None else kept[-1:]
+        if said in [(one.ts_event, repr(one.values)) for one in before]:
             continue
         kept.append(row)
     return kept

@@ -75,9 +75,15 @@ def _verify(storage: "Storage", table: str | None, selection: "Selection") -> in
 
     from ticklake.lake.catalog import find_tables, refuse_unknown
     from ticklake.lake.erasures import Erasures, read_erasures
-    from ticklake.lake.raw import read_ledgers
+    from ticklake.lake.raw import read_ledgers, unreadable_entries
     from ticklake.lake.raw_verifying import check_landed, check_segments, lost_tables
-    from ticklake.lake.verifying import check_partitions, check_strays, check_units, selected
+    from ticklake.lake.verifying import (
+        Problem,
+        check_partitions,
+        check_strays,
+        check_units,
+        selected,
+    )
 
     began = time.monotonic()
     console = Console(stderr=True)
@@ -127,6 +133,15 @@ def _verify(storage: "Storage", table: str | None, selection: "Selection") -> in
             for problem in found:
                 click.echo(f"  {problem}")
             _mark(storage, damaged)
+    if with_raw:
+        advice = "land its object again"
+        entries = [
+            Problem(path, "is a ledger entry that cannot be read", advice)
+            for path in unreadable_entries(storage)
+        ]
+        for problem in entries:
+            click.echo(f"  {problem}")
+        problems += entries
     if not problems:  # what is lost whole is none of the names there are
         refuse_unknown(tables, selection)
     click.echo(

@@ -14,6 +14,10 @@ LAYERS = ("compacted", "featured", "bars", "marts")
 RAW = "raw"
 """The folder that holds what loaders land."""
 
+LONGEST_VALUE = 230
+"""Bytes of an encoded value in a path. A file system takes 255 with the name of the column."""
+FIRST_PRINTABLE = 0x20
+
 NO_VALUE = {"NULL", "__HIVE_DEFAULT_PARTITION__"}
 """What DuckDB reads as no value at all, unless a character of it is encoded."""
 
@@ -38,6 +42,20 @@ def partition_key(columns: Sequence[str], path: str) -> Key | None:
             return None
         values.append(unquote(value))
     return tuple(values)
+
+
+def unusable(value: str) -> str | None:
+    """Return why a value cannot be the value of a partition column, or None if it can."""
+    if not value:
+        return "is empty"
+    if any(ord(character) < FIRST_PRINTABLE for character in value):
+        return "has a control character"
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        return "is not valid Unicode"
+    size = len(_encoded(value))
+    if size > LONGEST_VALUE:
+        return f"is too long for the name of a folder: {size} bytes, of {LONGEST_VALUE} at most"
+    return None
 
 
 def project(columns: Sequence[str], key: Key, onto: Sequence[str]) -> Key:

@@ -14,6 +14,7 @@ no mark names are read, whoever wrote them.
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -29,6 +30,11 @@ LANDING: Final = "raw/_landing"
 ABSENT: Final = "raw/_absent"
 QUARANTINE: Final = "quarantine"
 READERS: Final = 16
+LONGEST_NAME: Final = 200
+"""Bytes of the name of an object. A file system takes 255, and `.parquet` or the like follows."""
+SHORT_NAME: Final = 100
+"""Bytes that stay readable of a name that cannot be used."""
+_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff/\\]")
 T = TypeVar("T")
 
 
@@ -189,6 +195,16 @@ def read_ledgers(storage: Storage) -> dict[tuple[str, str], LedgerEntry]:
         return {key: entry for key, entry in zip(keys, entries, strict=True) if entry}
 
 
+def unreadable_entries(storage: Storage) -> list[str]:
+    """Return the paths of ledger entries that ticklake cannot read."""
+    paths = sorted(entry.path for entry in storage.entries(LEDGER))
+    return [
+        path
+        for path in paths
+        if path.endswith(".json") and read_ledger(storage, *_key(path, LEDGER)) is None
+    ]
+
+
 def ledger_names(storage: Storage) -> dict[str, list[str]]:
     """Return the sources that have an entry of a name, for each name. Reads no entry."""
     found: dict[str, list[str]] = {}
@@ -227,6 +243,20 @@ def withdraw(storage: Storage, source: str, name: str) -> None:
         storage.delete(segment.path)
     release(storage, f"{source}/{name}")
     forget_ledger(storage, source, name)
+
+
+def safe_name(name: str) -> str:
+    """Return a name for the segments, the ledger entry and the quarantine of an object.
+
+    A name that every store takes and that no reader of folders hides stays as it is. Of another
+    one, the readable part stays, with a hash.
+    """
+    readable = _UNSAFE.sub("-", name).lstrip("._").rstrip(". ")
+    if readable == name and len(name.encode()) <= LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:16]
+    short = readable.encode()[:SHORT_NAME].decode(errors="ignore")
+    return f"{short or 'object'}-{digest}"
 
 
 def remember_absent(
@@ -310,4 +340,6 @@ def _digest(content: bytes) -> str:
 
 
 def _json(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n"
+    """Return JSON. Half a surrogate pair, from a file name that is not UTF-8, is escaped."""
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    return text.encode(errors="backslashreplace") + b"\n"

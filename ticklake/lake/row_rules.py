@@ -16,6 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ticklake.lake.paths import unusable
+
 Flags = npt.NDArray[np.bool_]
 
 VALUE_LIMIT: Final = 1e26
@@ -124,6 +126,15 @@ def _is_null(array: pa.Array) -> Flags | None:
 
 def _is_empty(array: pa.Array) -> Flags | None:
     return _flags(pc.equal(array, "")) if pa.types.is_string(array.type) else None
+
+
+def _cannot_be_a_folder(array: pa.Array) -> Flags | None:
+    """Return where a value, such as a coin, could not be the value of a partition column."""
+    if pa.types.is_null(array.type):
+        return None
+    texts = array.cast(pa.string())
+    bad = [text for text in texts.unique().drop_null().to_pylist() if unusable(text)]
+    return _flags(pc.is_in(texts, pa.array(bad, pa.string()))) if bad else None
 
 
 def _is_negative(array: pa.Array) -> Flags | None:
@@ -260,6 +271,7 @@ _RULES: Final[Mapping[str, Sequence[Rule]]] = {
     "fills": [
         *_needed("ts_event", "user", "coin", "px", "sz", "side", "crossed", "tid", "oid"),
         Rule(("coin",), "BAD_VALUE", "coin is empty", _is_empty),
+        Rule(("coin",), "BAD_NAME", "coin cannot be the name of a folder", _cannot_be_a_folder),
         Rule(("side",), "BAD_VALUE", "side is neither A nor B", _is_none_of("A", "B")),
         *_decimals(*_FILL_DECIMALS),
         *_not_negative("BAD_DECIMAL", "px", "sz"),

@@ -95,6 +95,7 @@ class _Progress:
             line += f": {outcome.rows:,} rows"
         if outcome.message:
             line += f" ({outcome.message})"
+        line = _printable(line)
         if self._bar is None:
             click.echo(f"[{done}/{total}] {line}")
             return
@@ -104,10 +105,16 @@ class _Progress:
 
     def say(self, line: str) -> None:
         """Show a line that stays."""
+        line = _printable(line)
         if self._bar is None:
             click.echo(line)
         else:
             self._bar.console.print(line, markup=False, highlight=False)
+
+
+def _printable(text: str) -> str:
+    """Return text without what a terminal cannot show, such as file names that are not UTF-8."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _print_summary(summary: "Summary", root: str) -> None:
@@ -138,7 +145,7 @@ def _print_summary(summary: "Summary", root: str) -> None:
         shown = summary.missing[:MISSING_SHOWN]
         click.echo("Missing at the source:")
         for path in shown:
-            click.echo(f"  {path}")
+            click.echo(f"  {_printable(path)}")
         if len(summary.missing) > len(shown):
             click.echo(f"  and {len(summary.missing) - len(shown):,} more")
     if not summary.outcomes:
