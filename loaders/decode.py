@@ -11,12 +11,13 @@ from typing import Any, BinaryIO, Final, Literal, Protocol
 import lz4.frame
 import pyarrow as pa
 
+from loaders.limits import LINE_BYTES, bomb
+
 Codec = Literal["lz4", "gzip", "zstd", "bz2"] | None
 """How an object is compressed; None where it is not."""
 
 READ_SIZE: Final = 1 << 20
 CHUNK_SIZE: Final = 4 << 20  # larger is not faster: it falls out of the cache
-LONGEST_LINE: Final = 256 << 20
 
 
 class BrokenObjectError(Exception):
@@ -176,8 +177,9 @@ def chunks(
         is_cut = decoded.cut is not None and ended
         cut = len(text) if ended and not is_cut else text.rfind(b"\n") + 1
         if not cut and not ended:
-            if wanted >= LONGEST_LINE:
-                raise decoded.broken("LINE_TOO_LONG", f"a line is longer than {LONGEST_LINE} bytes")
+            if wanted >= LINE_BYTES.value:
+                what = f"a line has {len(text):,} bytes or more"
+                raise decoded.broken("LINE_TOO_LONG", LINE_BYTES.exceeded(what))
             rest, wanted = text, wanted * 2
             continue
         rest, text = text[cut:], text[:cut]
@@ -266,6 +268,8 @@ class _Frames:
             kind = f"{self._codec}_corrupt".upper()
             raise self.broken(kind, f"not a whole {self._codec} stream ({error})") from None
         self._decoded += len(text)
+        if why := bomb(self._consumed, self._decoded):
+            raise self.broken("DECOMPRESSION_BOMB", why)
         return text
 
 
@@ -317,6 +321,8 @@ class _Stream:
                 parts.append(part)
                 size -= len(part)
                 self._decoded += len(part)
+                if self._codec and (why := bomb(self._source.consumed, self._decoded)):
+                    raise self.broken("DECOMPRESSION_BOMB", why)
         except OSError as error:
             if self._codec is None or error.errno is not None:  # the source failed, not the codec
                 raise

@@ -5,9 +5,10 @@ import resource
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from loaders.channels import CHANNELS
 from loaders.decode import BrokenObjectError
 from loaders.exact_json import dump, verbatim
 from loaders.landing import Job, Outcome, opened
+from loaders.limits import REJECT_BYTES, REJECTS
 from loaders.source import Source
 from loaders.values import plain_value
 from ticklake.lake import raw
@@ -31,6 +33,8 @@ from ticklake.lake.segments import SegmentWriter
 from ticklake.lake.storage import Storage, open_storage
 
 REJECTED: Final = "rejected.jsonl"
+SAMPLE: Final = 1_000
+"""Lines and rows that are kept of an object that is refused because it has too many bad ones."""
 
 
 class AccountingError(Exception):
@@ -50,6 +54,7 @@ class Sink:
         self.notes: list[str] = []
         self._read: int | None = None
         self._kept = self._folded = 0
+        self._reject_count = self._reject_bytes = 0
         self._writer = SegmentWriter(folder)
         self.rejects_file = folder / REJECTED
         self._rejects = self.rejects_file.open("wb")
@@ -113,9 +118,22 @@ class Sink:
         self.reject_as(about | text)
 
     def reject_as(self, entry: dict[str, Any]) -> None:
-        """Set something aside as a JSON line of the caller's making, with an `error_type`."""
+        """Set something aside as a JSON line of the caller's making, with an `error_type`.
+
+        Raises BrokenObjectError if there are too many.
+        """
         self.rejected[entry["error_type"]] += 1
-        self._rejects.write(dump(entry).encode(errors="backslashreplace") + b"\n")
+        line = dump(entry).encode(errors="backslashreplace") + b"\n"
+        self._reject_count += 1
+        self._reject_bytes += self._rejects.write(line)
+        for limit, count, unit in (
+            (REJECTS, self._reject_count, "lines or rows"),
+            (REJECT_BYTES, self._reject_bytes, "bytes of lines or rows"),
+        ):
+            if count > limit.value:
+                self._rejects.flush()
+                what = f"{count:,} {unit} could not be used"
+                raise BrokenObjectError("TOO_MANY_REJECTS", limit.exceeded(what))
 
     def extra(self, name: str, count: int = 1) -> None:
         """Count rows with a field that has no column and went to `extra`."""
@@ -249,7 +267,10 @@ def _land(job: Job, storage: Storage, source: Source, folder: Path, erasures: Er
 def _set_aside(
     job: Job, storage: Storage, source: Source, folder: Path, error: BrokenObjectError
 ) -> Outcome:
-    """Put a whole object into quarantine. What an earlier version of it has landed stays."""
+    """Put a whole object into quarantine. What an earlier version of it has landed stays.
+
+    The first lines and rows that were set aside before go there too.
+    """
     copy = folder / "object"
     with source.open(job.item.path) as stream, copy.open("wb") as file:
         while piece := stream.read(1 << 20):
@@ -261,13 +282,23 @@ def _set_aside(
         "decoded_bytes": error.decoded,
     }
     name = raw.safe_name(job.item.path.rpartition("/")[2])
-    aside = raw.quarantine(storage, f"{job.loader}/{job.item.name}", {name: copy}, about)
+    files = {name: copy}
+    if sample := list(_first_rejects(folder / REJECTED)):
+        files[REJECTED] = folder / "sample"
+        files[REJECTED].write_bytes(b"".join(sample))
+    aside = raw.quarantine(storage, f"{job.loader}/{job.item.name}", files, about)
     return Outcome(
         job.item.path,
         "quarantined",
         job.found.size,
         message=f"{error.error_type}: {error.message}; set aside in {aside}",
     )
+
+
+def _first_rejects(file: Path) -> Iterator[bytes]:
+    if file.exists():
+        with file.open("rb") as lines:
+            yield from islice(lines, SAMPLE)
 
 
 def _failed(job: Job, error: OSError) -> Outcome:

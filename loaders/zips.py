@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import BinaryIO, Final, cast
 
 from loaders.decode import BrokenObjectError
+from loaders.limits import bomb
 
 MAGIC: Final = b"PK\x03\x04"
 _IS_ENCRYPTED: Final = 1
@@ -59,6 +60,8 @@ def member(
             )
         if chosen[0].flag_bits & _IS_ENCRYPTED:
             raise BrokenObjectError("ZIP_CORRUPT", "the CSV in the ZIP is encrypted")
+        if why := bomb(chosen[0].compress_size, chosen[0].file_size):
+            raise BrokenObjectError("DECOMPRESSION_BOMB", why)
         yield chosen[0].filename, cast(BinaryIO, _Member(archive, chosen[0]))
 
 
@@ -88,4 +91,6 @@ class _Member:
                 "ZIP_CORRUPT", f"the CSV in the ZIP cannot be read ({error})", 0, self._decoded
             ) from None
         self._decoded += len(data)
+        if why := bomb(self._about.compress_size, self._decoded):
+            raise BrokenObjectError("DECOMPRESSION_BOMB", why, 0, self._decoded)
         return data

@@ -336,6 +336,7 @@ def test_months_come_whole_and_days_one_by_one(lake: Lake, land: Land, mirror: M
     assert "so the whole month 2025-08 lands" in result.output
 
 
+@pytest.mark.parametrize("lake", ["local"], indirect=True)  # months of files are slow on S3
 def test_what_was_landed_by_day_is_not_landed_again_by_month(
     lake: Lake, land: Land, mirror: Mirror
 ) -> None:
@@ -377,6 +378,7 @@ def days_landed(lake: Lake) -> list[str]:
 AUGUST = ("20250801", "20250831")
 
 
+@pytest.mark.parametrize("lake", ["local"], indirect=True)  # months of files are slow on S3
 def test_days_that_the_monthly_file_lacks_come_from_daily_files(
     lake: Lake, land: Land, mirror: Mirror
 ) -> None:
@@ -423,6 +425,7 @@ def test_days_that_a_month_of_klines_lacks_are_found_too(
     assert "0 missing" in land(weekly, days=AUGUST).output
 
 
+@pytest.mark.parametrize("lake", ["local"], indirect=True)  # months of files are slow on S3
 @pytest.mark.parametrize("is_whole", [True, False])
 def test_daily_files_stand_in_for_a_monthly_file_that_cannot_be_used(
     lake: Lake, land: Land, mirror: Mirror, is_whole: bool

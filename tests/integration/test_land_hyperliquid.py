@@ -445,6 +445,7 @@ def test_two_landings_of_an_object_at_once_take_turns_and_the_ledger_describes_b
     assert not list(lake.storage.entries("_lease/landing"))
 
 
+@pytest.mark.parametrize("lake", ["local"], indirect=True)
 def test_an_hour_that_is_missing_is_remembered_until_it_is_there(
     lake: Lake, land: Land, mirror: Mirror
 ) -> None:

@@ -16,9 +16,12 @@ from ticklake.lake.errors import LakeError
 
 @pytest.fixture(params=["silent", "closed"])
 def dead(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    waits: list[float],
 ) -> Iterator[None]:
-    """A lake on a store that does not answer."""
+    """A lake on a store that does not answer. No retry waits; `waits` has how long each would."""
     monkeypatch.setattr("ticklake.lake.storage.s3.ANSWER_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1] if request.param == "silent" else 1

@@ -257,7 +257,7 @@ class S3Storage:
 
         Raises LakeError within half a minute; other requests are patient with a store that is slow.
         """
-        quick = Config(connect_timeout=CONNECT_SECONDS, read_timeout=10)
+        quick = Config(connect_timeout=CONNECT_SECONDS, read_timeout=ANSWER_SECONDS)
         try:
             self._new_client(
                 quick.merge(Config(retries={"total_max_attempts": 2}))
