@@ -6,11 +6,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from ticklake.commands.sql import ask
 from ticklake.lake.database import make_usable, refuse_name
 from ticklake.lake.errors import LakeError
 from ticklake.lake.root import open_lake
 from ticklake.lake.storage import LocalStorage
-from ticklake.lake.views import lake_views, tables_with_files
+from ticklake.lake.views import lake_views, tables_with_files, views_of_another_lake
 
 
 @pytest.mark.parametrize("folder", ["exchange=x", "date=2025-01-01", "back\\slash", "a*b", "o'dd"])
@@ -96,7 +97,23 @@ def test_views_of_another_lake_are_told_from_those_of_this_one(tmp_path: Path) -
             connection.execute(f"create view compacted.{lake} as from read_parquet('{files}')")
         connection.execute("create view compacted.empty as select 1 as x where false")
         assert lake_views(connection, storage) == {"compacted/this": True, "compacted/empty": False}
+        assert views_of_another_lake(connection, storage) == ["compacted/this_too"]
     tables = {"compacted/this": ["exchange"], "compacted/empty": ["exchange"]}
     assert tables_with_files(storage, tables) == {"compacted/this"}
     os.remove(tmp_path / "this/compacted/this/exchange=x/data.parquet")
     assert tables_with_files(storage, tables) == set()
+
+
+def test_sql_refuses_views_of_another_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = tmp_path / "a" / "compacted" / "trades" / "exchange=x" / "data.parquet"
+    files.parent.mkdir(parents=True)
+    duckdb.sql(f"copy (select 1 as x) to '{files}' (format parquet)")
+    monkeypatch.setenv("TICKLAKE_DB", str(tmp_path / "one.duckdb"))
+    with duckdb.connect(str(tmp_path / "one.duckdb")) as connection:
+        connection.execute("create schema compacted")
+        connection.execute(f"create view compacted.trades as from read_parquet('{files}')")
+    monkeypatch.setenv("LAKE_ROOT", str(tmp_path / "a"))
+    assert "1" in ask("select count(*) from compacted.trades")
+    monkeypatch.setenv("LAKE_ROOT", str(tmp_path / "b"))
+    with pytest.raises(LakeError, match=r"read another lake than .*`dbt run` makes them again"):
+        ask("select count(*) from compacted.trades")

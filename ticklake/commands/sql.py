@@ -20,6 +20,7 @@ def ask(query: str) -> str:
     from ticklake.lake.connection import prepare, reach
     from ticklake.lake.database import held, is_locked, is_unreadable, refuse_name
     from ticklake.lake.storage import open_storage
+    from ticklake.lake.views import views_of_another_lake
 
     storage = open_storage(lake_root())
     default = "s3.duckdb" if storage.root.startswith("s3://") else "local.duckdb"
@@ -41,6 +42,11 @@ def ask(query: str) -> str:
     reach(storage)
     with opened as connection:
         prepare(connection, storage)
+        if views_of_another_lake(connection, storage):
+            raise LakeError(
+                f"The views in {database} read another lake than {storage.root}. `dbt run` makes "
+                "them again for this one, or TICKLAKE_DB names another file."
+            )
         try:
             relation = connection.sql(query)
             with redirect_stdout(StringIO()) as text:

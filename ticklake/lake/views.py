@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import duckdb
 
 from ticklake.lake.connection import quoted
-from ticklake.lake.paths import RAW, partition_key
+from ticklake.lake.paths import LAYERS, RAW, partition_key
 from ticklake.lake.storage import Storage
 from ticklake.lake.tables import DATA, READERS, RawTable
 
@@ -37,14 +37,28 @@ def lake_views(connection: duckdb.DuckDBPyConnection, storage: Storage) -> dict[
 
     A view that reads another lake is left out.
     """
-    rows = connection.execute(
-        """select schema_name || '/' || view_name, sql from duckdb_views()
-        where not internal and database_name = current_database()"""
-    ).fetchall()
     found = {}
-    for location, sql in rows:
+    for location, sql in _views(connection):
         if "read_parquet(" not in sql:
             found[location] = False
         elif f"({quoted(storage.url(location))[:-1]}/" in sql:
             found[location] = True
     return found
+
+
+def views_of_another_lake(connection: duckdb.DuckDBPyConnection, storage: Storage) -> list[str]:
+    """Return the tables of a lake whose views in a DuckDB file read another lake than this one."""
+    ours = lake_views(connection, storage)
+    return sorted(
+        location
+        for location, _ in _views(connection)
+        if location not in ours and location.partition("/")[0] in (*LAYERS, RAW)
+    )
+
+
+def _views(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Return the location of the table behind each view, with its SQL."""
+    return connection.execute(
+        """select schema_name || '/' || view_name, sql from duckdb_views()
+        where not internal and database_name = current_database()"""
+    ).fetchall()
