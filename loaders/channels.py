@@ -17,6 +17,7 @@ DECIMAL: Final = pa.decimal128(38, 12)
 LEVELS: Final = pa.list_(
     pa.struct([pa.field("price", pa.float64()), pa.field("size", pa.float64())])
 )
+ORDER_COUNTS: Final = pa.list_(pa.int32())
 DAILY: Final = ("exchange", "symbol", "date")
 
 CHANNELS: Final = {
@@ -58,6 +59,8 @@ CHANNELS: Final = {
                     ("is_reset", pa.bool_()),
                     ("bids", LEVELS),  # best first
                     ("asks", LEVELS),
+                    ("bid_order_counts", ORDER_COUNTS),  # of each level of bids
+                    ("ask_order_counts", ORDER_COUNTS),
                     ("extra", pa.string()),
                 ]
             ),

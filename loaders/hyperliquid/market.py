@@ -28,6 +28,7 @@ BATCH: Final = 4_096
 CHANNELS: Final = ("order_book", "asset_ctxs")
 FUNDING_HOURS: Final = "1"
 
+_LEVEL_FIELDS: Final = {"px", "sz", "n"}
 _CONTEXT_TIME: Final = (("ts_event", "time"), ("symbol", "coin"))
 
 
@@ -209,12 +210,16 @@ def _book(line: bytes) -> tuple[str, dict[str, Any], list[str]]:
         for name, value in (*content.items(), *data.items())
         if name not in ("time", "raw", "coin", "levels")
     }
+    sides = {"bids": _levels(bids), "asks": _levels(asks)}
+    if any(level.keys() - _LEVEL_FIELDS for level in (*bids, *asks)):
+        extra["levels"] = data["levels"]
     row = {
         "ts_event": datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=moment),
         "ts_capture": _instant(received),
         "is_reset": False,
-        "bids": _levels(bids),
-        "asks": _levels(asks),
+        **sides,
+        "bid_order_counts": _order_counts(bids),
+        "ask_order_counts": _order_counts(asks),
         "extra": json.dumps(extra, separators=(",", ":")) if extra else None,
     }
     return coin, row, list(extra)
@@ -229,6 +234,13 @@ def _instant(text: Any) -> datetime | None:
     except (TypeError, ValueError):
         raise _FaultError("BAD_TIME", "the line's 'time' is no ISO time") from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def _order_counts(levels: list[dict[str, Any]]) -> list[int | None] | None:
+    """Return how many orders each level has, null where it is not told; None if nowhere."""
+    counts = [level.get("n") for level in levels]
+    known = [count if type(count) is int and 0 <= count < 1 << 31 else None for count in counts]
+    return known if any(count is not None for count in known) else None
 
 
 def _levels(levels: Any) -> list[dict[str, float]]:

@@ -78,6 +78,19 @@ def rows(lake: Lake, channel: str, columns: str, order: str = "ts_event") -> lis
     return found
 
 
+def test_the_orders_of_each_level_are_kept(lake: Lake, land: Land, tmp_path: Path) -> None:
+    bids = [{"px": "3", "sz": "1", "n": 4}, {"px": "2", "sz": "1"}, {"px": "1", "sz": "1", "n": 1}]
+    odd = [[{"px": "3", "sz": "1", "who": "x"}], []]
+    text = lines(book(levels=[bids, [{"px": "4", "sz": "1"}]]), book(time=MS + 1, levels=odd))
+    put(tmp_path / "source", f"market_data/{DAY}/0/l2Book/BTC.lz4", text)
+    result = land("order_book")
+    assert result.exit_code == 0, result.output
+    assert rows(lake, "order_book", "bid_order_counts, ask_order_counts, extra->>'levels'") == [
+        ([4, None, 1], None, None),
+        (None, None, '[[{"px":"3","sz":"1","who":"x"}],[]]'),
+    ]
+
+
 def test_books_land_with_both_clocks_and_all_levels(lake: Lake, land: Land, tmp_path: Path) -> None:
     path = f"market_data/{DAY}/0/l2Book"
     put(tmp_path / "source", f"{path}/BTC.lz4", lines(book(), book(time=MS + 5000)))
