@@ -136,7 +136,7 @@ def nested_levels(
 
 
 def _pairs(inner: pa.Array, price: Notation, size: Notation) -> tuple[Doubles, Doubles]:
-    """Return the prices and sizes of levels, NaN where there is no level."""
+    """Return the prices and sizes of levels, NaN for a level that is missing."""
     kind = inner.type
     none = np.full(len(inner), np.nan)
     if pa.types.is_struct(kind):

@@ -66,7 +66,7 @@ class Condition:
 class ColumnMapping:
     """What a mapping file says. Part of the ledger: with another mapping objects land again.
 
-    Where a word may be said of one column, "" is the key of what is said of all.
+    If a word can be given per column, "" is the key of what holds for all columns.
     """
 
     columns: tuple[tuple[str, str | tuple[str, ...] | None], ...] = ()
