@@ -237,7 +237,7 @@ def _instant(text: Any) -> datetime | None:
 
 
 def _order_counts(levels: list[dict[str, Any]]) -> list[int | None] | None:
-    """Return how many orders each level has, null if the venue does not say; None if it says none."""
+    """Return the number of orders per level, null if unknown; None if all are unknown."""
     counts = [level.get("n") for level in levels]
     known = [count if type(count) is int and 0 <= count < 1 << 31 else None for count in counts]
     return known if any(count is not None for count in known) else None
