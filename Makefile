@@ -27,7 +27,7 @@ build: setup ## dbt build on $LAKE_ROOT
 	$(BIN)/dbt build
 
 test: setup ## The whole test suite
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: setup ## ruff, mypy, sqlfluff
 	$(BIN)/ruff check .
