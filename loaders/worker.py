@@ -33,6 +33,8 @@ from ticklake.lake.segments import SegmentWriter
 from ticklake.lake.storage import Storage, open_storage
 
 REJECTED: Final = "rejected.jsonl"
+FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+REFUSED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 SAMPLE: Final = 1_000
 """Lines and rows that are kept of an object that is refused because it has too many bad ones."""
 
@@ -197,8 +199,9 @@ def land_object(job: Job) -> Outcome:
                 if read_erasures(storage) == erasures:  # else something was erased meanwhile
                     return outcome
     except LakeError as error:
-        if isinstance(error.__context__, OSError):
-            return _failed(job, error.__context__)
+        cause = error.__context__
+        if isinstance(cause, OSError) and cause.errno in (*FULL, *REFUSED):
+            return _failed(job, cause)
         return Outcome(job.item.path, "failed", message=str(error))
     except OSError as error:
         return _failed(job, error)
@@ -303,10 +306,10 @@ def _first_rejects(file: Path) -> Iterator[bytes]:
 
 def _failed(job: Job, error: OSError) -> Outcome:
     """Return the outcome of an object that the operating system stopped."""
-    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    is_full = error.errno in FULL
     name = str(error.filename or error.filename2 or "")
     is_of_lake = name.startswith(_storage(job.root).root)
-    is_refused = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and is_of_lake
+    is_refused = error.errno in REFUSED and is_of_lake
     if is_full:
         place = name or f"{job.root} or {tempfile.gettempdir()}"
         message = f"There is no space left for {place}. Free some, then run the command again."
