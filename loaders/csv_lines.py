@@ -22,7 +22,7 @@ import pyarrow.csv
 
 from loaders import zips
 from loaders.decode import BrokenObjectError, Chunk, Codec, Peeked, chunks, codec_of_text
-from loaders.limits import COLUMNS
+from loaders.limits import too_many_columns
 from loaders.mapping import NO_MAPPING, ColumnMapping
 
 DELIMITERS: Final = ",;\t|"
@@ -165,10 +165,9 @@ class CsvObject:
         if mapping.header is None and _are_values(self._head):
             raise BrokenObjectError("NO_HEADER", _no_header(self._head, head))
         self.names = _names(self._head, mapping.header)
-        if len(self.names) > COLUMNS.value:
-            what = f"the first line has {len(self.names):,} columns"
-            raise BrokenObjectError("TOO_MANY_COLUMNS", COLUMNS.exceeded(what))
         """The columns."""
+        if why := too_many_columns(len(self.names)):
+            raise BrokenObjectError("TOO_MANY_COLUMNS", why)
         repeated = [name for name, count in Counter(self.names).items() if count > 1]
         if repeated:
             raise BrokenObjectError(

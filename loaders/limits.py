@@ -47,4 +47,11 @@ def bomb(compressed: int, text: int) -> str | None:
     """Return what is wrong if so few compressed bytes have become so much text."""
     if text <= RATIO_FROM.value or text <= compressed * RATIO.value:
         return None
-    return RATIO.exceeded(f"{compressed:,} bytes decompress to {text:,} or more")
+    ratio = text // max(compressed, 1)
+    what = f"{compressed:,} bytes decompress to {text:,} or more, a ratio of {ratio:,}"
+    return RATIO.exceeded(what)
+
+
+def too_many_columns(count: int) -> str | None:
+    """Return what is wrong if a table has so many columns."""
+    return COLUMNS.exceeded(f"it has {count:,} columns") if count > COLUMNS.value else None

@@ -89,6 +89,7 @@ class SpoolParser:
         from loaders.agreement import Agreement, refuse_other_kind
         from loaders.columns import MissingColumnError, UnclearColumnsError, deliver, make_plan
         from loaders.decode import BrokenObjectError
+        from loaders.limits import too_many_columns
 
         given = self._agreed(dict(self.given))
         with tempfile.TemporaryFile() as file:
@@ -100,6 +101,8 @@ class SpoolParser:
             except (pa.ArrowException, OSError) as error:
                 raise BrokenObjectError("NOT_PARQUET", f"it cannot be opened: {error}") from None
             names = parquet.schema_arrow.names
+            if why := too_many_columns(len(names)):
+                raise BrokenObjectError("TOO_MANY_COLUMNS", why)
             if len(set(names)) < len(names):
                 raise BrokenObjectError("DUPLICATE_COLUMN", "two columns have the same name")
             refuse_other_kind(self.channel, found.path.rpartition("/")[2], names, self.mapping)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import lz4.frame
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
 
@@ -42,7 +43,8 @@ def test_a_compressed_bomb_is_refused_and_ordinary_text_is_not(
     refused = land_trades(file)
     assert refused.exit_code == 1
     assert "DECOMPRESSION_BOMB" in refused.output
-    assert "TICKLAKE_MAX_RATIO raises it" in refused.output
+    assert "a ratio of " in refused.output
+    assert "; the limit is 200. TICKLAKE_MAX_RATIO raises it" in refused.output
 
 
 @LOCAL
@@ -111,3 +113,16 @@ def test_a_limit_that_is_not_a_number_is_one_sentence(
     refused = land_trades(file)
     assert refused.exit_code == 1
     assert "TICKLAKE_MAX_COLUMNS is 'many'. It should be a positive integer." in refused.output
+
+
+@LOCAL
+def test_a_spool_segment_of_too_many_columns_is_refused(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TICKLAKE_MAX_COLUMNS", "50")
+    folder = tmp_path / "spool/exchange=x/stream=trades/symbol=S"
+    folder.mkdir(parents=True)
+    table = pa.table({"ts_event": [1], **{f"c{at}": [1] for at in range(50)}})
+    pq.write_table(table, folder / "a.parquet")
+    refused = land("spool", tmp_path / "spool")
+    assert "TOO_MANY_COLUMNS: it has 51 columns; the limit is 50" in refused.output
