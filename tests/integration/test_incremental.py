@@ -294,3 +294,28 @@ def test_a_second_writer_is_told_who_writes(pipeline: Pipeline) -> None:
     assert not pipeline.hashes()
     lease.release()
     pipeline.build()
+
+
+def test_folders_as_earlier_versions_spelled_them_move_with_the_next_build(
+    pipeline: Pipeline,
+) -> None:
+    storage = pipeline.storage
+    pipeline.land("x@y", DATES[0], "a", [(1, "@107", 1), (2, "PURR/USDC", 2)])
+    pipeline.land("x%40y", DATES[0], "b", [(3, "@107", 3)])  # one exchange in two spellings
+    pipeline.build()
+    expected = pipeline.hashes()
+    assert any("exchange=x@y/symbol=@107" in path for path in expected)
+
+    for entry in list(storage.entries("compacted")):
+        storage.write(entry.path.replace("@", "%40"), storage.read(entry.path))
+        if "compacted/ticks" not in entry.path:  # these were left by a build that was killed
+            storage.delete(entry.path)
+    pipeline.build()
+    assert pipeline.hashes() == expected
+
+    pipeline.remove("x@y", DATES[0], "a")
+    pipeline.remove("x%40y", DATES[0], "b")
+    for path in expected:
+        storage.write(path.replace("@", "%40"), b"left")
+    pipeline.build()
+    assert pipeline.hashes() == {}

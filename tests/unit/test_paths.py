@@ -1,3 +1,4 @@
+import unicodedata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ticklake.lake.errors import LakeError
-from ticklake.lake.paths import partition_key, partition_path, project
+from ticklake.lake.paths import partition_key, partition_path, project, spellings
 
 COLUMNS = ("exchange", "symbol", "date")
 NO_VALUES = ["NULL", "null", "nUlL", "__HIVE_DEFAULT_PARTITION__", "__hive_default_partition__"]
@@ -34,9 +35,9 @@ def test_a_path_holds_only_characters_that_nothing_takes_for_a_pattern(
     key: tuple[str, ...],
 ) -> None:
     path = partition_path(COLUMNS, key)
-    assert path.isascii()
     assert path.isprintable()
-    assert not set(path) & set("*?[]{}\\ '\"#&+:@")
+    assert unicodedata.is_normalized("NFC", path)
+    assert not set(path) & set("*?[]{}\\ '\"#:<>|^`")
     assert path.count("/") == path.count("=") - 1 == 2
 
 
@@ -65,6 +66,25 @@ def test_a_symbol_called_null_is_not_a_missing_symbol(tmp_path: Path, value: str
     query = "select symbol from read_parquet($file, hive_partitioning = true)"
     found = duckdb.execute(query, {"file": str(folder / "data.parquet")}).fetchone()
     assert found == (value,)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "folder"),
+    [
+        *(
+            (name, name)
+            for name in ("@107", "BTC-USD_250926", "tBTC,USD", "$WIF", "A&B", "ñ币")
+        ),
+        *(("PURR/USDC", "PURR%2FUSDC"), ("xyz:GOLD", "xyz%3AGOLD"), ("#1890", "%231890")),
+        *(("a b", "a%20b"), ("50%", "50%25"), ("e\u0301", "e%CC%81"), ("a\u200bb", "a%E2%80%8Bb")),
+    ],
+)
+def test_only_characters_that_mean_something_in_a_path_are_encoded(
+    symbol: str, folder: str
+) -> None:
+    assert partition_path(["symbol"], (symbol,)) == f"symbol={folder}"
+    for spelling in spellings("symbol", symbol):
+        assert partition_key(["symbol"], spelling) == (symbol,)
 
 
 def test_a_symbol_is_spelled_as_the_design_says() -> None:

@@ -35,6 +35,7 @@ SYMBOLS = [
     "*?[a]{b}",
     "it's",
     "null",
+    "A&B;c,d!(e)$~",
 ]
 NAMES = [
     "raw/fills/exchange=hyperliquid/symbol=PURR%2FUSDC/date=2026-01-02/0.parquet",

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ticklake.lake.errors import LakeError
-from ticklake.lake.paths import LAYERS, RAW, Key, partition_key, partition_path
+from ticklake.lake.paths import LAYERS, RAW, Key, partition_key, partition_path, spellings
 from ticklake.lake.planning import Selection
 from ticklake.lake.storage import Entry, Storage
 from ticklake.lake.tables import DATA, META
@@ -34,13 +34,30 @@ class TableListing:
         return self.location.startswith(f"{RAW}/")
 
     def partitions(self) -> dict[Key, dict[str, Entry]]:
-        """Return the files that belong to each partition by name, both in order."""
+        """Return the files that belong to each partition by name, both in order.
+
+        A folder of an earlier version may have another spelling. Then a built partition is what its
+        own folder has, if that is there, and a raw one what both have: of segments with one name
+        the second goes by its path.
+        """
         found: dict[Key, dict[str, Entry]] = {}
-        for entry in sorted(self.entries, key=lambda entry: entry.path):
+        for entry in sorted(self.entries, key=self._spelling):
             key = self._key(entry)
-            if key is not None:
-                found.setdefault(key, {})[entry.path.rpartition("/")[2]] = entry
-        return dict(sorted(found.items()))
+            if key is None:
+                continue
+            files = found.setdefault(key, {})
+            name = entry.path.rpartition("/")[2]
+            if name not in files:
+                files[name] = entry
+            elif self.is_raw:
+                files[entry.path] = entry
+        return {key: dict(sorted(found[key].items())) for key in sorted(found)}
+
+    def _spelling(self, entry: Entry) -> tuple[bool, str]:
+        """Order files of folders that are spelled as they are now before others."""
+        key = self.key_of(entry.path)
+        is_own = key is not None and partition_path(self.columns, key) in entry.path
+        return (not is_own, entry.path)
 
     def strays(self) -> list[Entry]:
         """Return the files that belong to no partition: nothing reads them."""
@@ -110,12 +127,13 @@ def find_table(
         names = " and ".join(location.replace("/", ".") for location in firsts)
         raise LakeError(f"{table!r} is the name of {names}. Say which.")
     for location, first in firsts.items():
-        prefix = location
+        prefixes = [location]
         for column in columns_of([first.path]):
             if column not in (values or {}):
                 break
-            prefix += "/" + partition_path([column], ((values or {})[column],))
-        narrow = _tables(storage.entries(prefix))
+            folders = spellings(column, (values or {})[column])
+            prefixes = [f"{prefix}/{folder}" for prefix in prefixes for folder in folders]
+        narrow = _tables(entry for prefix in prefixes for entry in storage.entries(prefix))
         if narrow and narrow[0].partitions():
             return narrow[0]
     return find_tables(storage, table, (RAW,) if layer == RAW else LAYERS)[0]

@@ -1,5 +1,12 @@
-"""Hive-style partition paths, with values percent-encoded the way DuckDB decodes them."""
+"""Hive-style partition paths.
 
+A character of a value is percent-encoded if a file system forbids it, or if a reader of paths has a
+use for it, as Spark, DuckDB and shells have for `# % : = ? * [ ] { }` and some more. Others stay as
+they are, for readers that do not decode. `partition_key` reads either form: earlier versions
+encoded more characters.
+"""
+
+import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import quote, unquote
@@ -17,6 +24,8 @@ RAW = "raw"
 LONGEST_VALUE = 230
 """Bytes of an encoded value in a path. A file system takes 255 with the name of the column."""
 FIRST_PRINTABLE = 0x20
+PLAIN = "@$&+,;!()"
+"""Printable ASCII that stays as it is, besides letters, digits and `_.-~`."""
 
 NO_VALUE = {"NULL", "__HIVE_DEFAULT_PARTITION__"}
 """What DuckDB reads as no value at all, unless a character of it is encoded."""
@@ -52,10 +61,15 @@ def unusable(value: str) -> str | None:
         return "has a control character"
     if any("\ud800" <= character <= "\udfff" for character in value):
         return "is not valid Unicode"
-    size = len(_encoded(value))
+    size = len(_encoded(value).encode())
     if size > LONGEST_VALUE:
         return f"is too long for the name of a folder: {size} bytes, of {LONGEST_VALUE} at most"
     return None
+
+
+def spellings(column: str, value: str) -> list[str]:
+    """Return how the folder of a value may be called, first as it is now."""
+    return list(dict.fromkeys([f"{column}={_encoded(value)}", f"{column}={quote(value, safe='')}"]))
 
 
 def project(columns: Sequence[str], key: Key, onto: Sequence[str]) -> Key:
@@ -67,4 +81,13 @@ def project(columns: Sequence[str], key: Key, onto: Sequence[str]) -> Key:
 def _encoded(value: str) -> str:
     if value.upper() in NO_VALUE:
         return f"%{ord(value[0]):X}{quote(value[1:], safe='')}"
-    return quote(value, safe="")
+    if value.isascii():
+        return quote(value, safe=PLAIN)
+    # Some file systems store text in NFC whatever they were given, so other text is encoded.
+    is_stable = unicodedata.is_normalized("NFC", value)
+    return "".join(
+        character
+        if is_stable and not character.isascii() and character.isprintable()
+        else quote(character, safe=PLAIN, errors="surrogatepass")
+        for character in value
+    )

@@ -39,6 +39,7 @@ def publish(table: LakeTable, key: Key, staged: Staged, origin: Origin) -> bool:
     """
     first, last = _check(staged.file, staged.row_count, origin.time_column)
     size = staged.file.stat().st_size
+    table.remove_misnamed(key)
     folder = table.folder(key)
     existing = table.published.get(key)
     data = None
@@ -86,6 +87,7 @@ def publish(table: LakeTable, key: Key, staged: Staged, origin: Origin) -> bool:
 def drop(table: LakeTable, keys: Sequence[Key]) -> None:
     """Remove partitions. A crash half way leaves a meta without data, which counts as damage."""
     for key in keys:
+        table.remove_misnamed(key)
         for name in (DATA, META):
             table.storage.delete(f"{table.folder(key)}/{name}")
         table.forget(key)

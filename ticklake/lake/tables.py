@@ -146,7 +146,7 @@ class RawTable:
         known, cache.entries = cache.entries, {}
         found = {}
         for key, entries in segments.items():
-            entries.sort(key=lambda entry: entry.path)
+            entries.sort(key=lambda entry: (entry.path.rpartition("/")[2], entry.path))
             content = []
             for entry in entries:
                 digest = self._digest(entry, known)
@@ -198,6 +198,7 @@ class LakeTable:
         self.storage, self.location, self.columns = storage, location, tuple(columns)
         self._cache = Cache(storage, location)
         self._tags: dict[str, str] = {}
+        self._misnamed: dict[Key, list[str]] = {}
         self.published = self._scan(storage.entries(location) if entries is None else entries)
         self._partitions: dict[Key, Partition] | None = None
 
@@ -231,6 +232,12 @@ class LakeTable:
         self.published[item.key] = item
         self._cache.entries[self.folder(item.key)] = _cached(item, data, meta)
         self._tags |= {entry.path: entry.tag for entry in (data, meta)}
+
+    def remove_misnamed(self, key: Key) -> None:
+        """Remove what an earlier version left of a partition in a folder with another spelling."""
+        for folder in self._misnamed.pop(key, ()):
+            for name in (DATA, META):
+                self.storage.delete(f"{folder}/{name}")
 
     def forget(self, key: Key) -> None:
         """Take note of a partition that was just removed."""
@@ -268,6 +275,9 @@ class LakeTable:
             key = partition_key(self.columns, folder.removeprefix(f"{self.location}/"))
             if key is None:
                 continue
+            if folder != self.folder(key):
+                self._misnamed.setdefault(key, []).append(folder)
+                continue
             self._tags |= {entry.path: entry.tag for entry in objects.values()}
             item = _from_cache(key, objects, known.get(folder)) if len(objects) == 2 else None
             if item is not None:
@@ -281,6 +291,8 @@ class LakeTable:
                 found[key] = item
                 if item.damage is None:
                     self._cache.entries[folder] = _cached(item, objects[DATA], objects[META])
+        for key, folders in self._misnamed.items():
+            found[key] = Published(key, damage=f"it is in {folders[0]}, as earlier versions wrote")
         return found
 
     def _look(self, key: Key, folder: str, objects: Mapping[str, Entry]) -> Published:
