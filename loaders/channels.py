@@ -28,7 +28,6 @@ CHANNELS: Final = {
             ("exchange", "date"),
             RAW_SCHEMA,
             dictionary=REPEATING,
-            cluster_by="coin",
         ),
         Channel(
             "trades",

@@ -9,7 +9,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,7 @@ from click.testing import CliRunner, Result
 
 from loaders import decode, worker
 from ticklake.cli import main
-from ticklake.fills.merging import merged
-from ticklake.lake import raw, segments
+from ticklake.lake import raw
 from ticklake.lake.storage import Storage
 
 Lake = Any  # the fixture of tests/conftest.py
@@ -155,35 +153,20 @@ def test_the_real_hour_lands_whole(lake: Lake, land: Land, shared_data: Path) ->
     }
 
 
-def test_fills_are_in_order_of_coin_in_blocks_and_the_first_arrival_stays_first(
-    lake: Lake, land: Land, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_fills_stay_in_order_of_arrival(
+    lake: Lake, land: Land, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every fill is there once more later on in its hour, in other words that tell them apart."""
-    monkeypatch.setattr(segments, "BLOCK", 40)
+    """Also over chunks that are parsed side by side."""
     monkeypatch.setattr(decode, "chunks", partial(decode.chunks, size=4096))
-    coins = ("ETH", "BTC", "@107")
-    events = [fill(MIDNIGHT_MS + at, tid=at % 50, coin=coins[at % 50 % 3]) for at in range(100)]
-    for at, (_, event) in enumerate(events):
-        event |= {"oid": 1, "sz": f"{at}.5"}
+    events = [fill(MIDNIGHT_MS + at, tid=at % 50, coin=("ETH", "BTC")[at % 2]) for at in range(100)]
     lines = [block(7, *events[at : at + 4]) for at in range(0, 100, 4)]
     mirror.put(f"{OBJECT}/0.lz4", "".join(lines))
     assert land().exit_code == 0
-
-    found = rows(lake, "coin, event_index, sz, ts_event, tid")
-    assert sorted(row[1] for row in found) == [*range(100)]
-    assert all(row[2] == f"{row[1]}.5" for row in found)
-    assert [row[0] for row in found] != sorted(row[0] for row in found), "one block"
-    changes = sum(one[0] != other[0] for one, other in pairwise(found))
-    assert changes < 20, "in order of arrival there are 99"
-    by_tid = [row[1] for row in sorted(found, key=lambda row: row[4])]  # stable
-    assert all(first < again for first, again in pairwise(by_tid) if first % 50 == again % 50)
-
-    (entry,) = lake.storage.entries(TABLE)
-    file = tmp_path / "segment.parquet"
-    file.write_bytes(lake.storage.read(entry.path))
-    fills = merged([file], tmp_path).read_all()
-    assert sorted(fills["event_index"].to_pylist()) == [*range(50)]
-    assert fills["symbol"].to_pylist() == sorted(fills["symbol"].to_pylist())
+    found = lake.connect().execute(
+        "select event_index from read_parquet(?, file_row_number = true) order by file_row_number",
+        [[lake.storage.url(entry.path) for entry in lake.storage.entries(TABLE)]],
+    )
+    assert [index for (index,) in found.fetchall()] == [*range(100)]
 
 
 def test_columns_have_the_types_of_the_contract(lake: Lake, land: Land, mirror: Mirror) -> None:

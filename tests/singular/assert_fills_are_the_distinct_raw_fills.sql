@@ -1,28 +1,58 @@
 {#
-    Raw rows = fills + duplicates, for each exchange and day: nothing lost, nothing doubled. What a
-    duplicate is, is said here a second time and differently: the distinct fills of blocks, and the
-    distinct fills without a block that no block has.
+    Raw rows = fills + duplicates, for each exchange and day: nothing lost, nothing doubled. This says a
+    second time and differently what a duplicate is: the fills whose ids are there once, the distinct
+    fills of blocks among the others, and the distinct fills without a block that no block has.
 #}
 {{ config(meta={'by_unit': true}) }}
 
 with
 
-raw_fills as (
+raw_fills as not materialized (
+
+    select
+        *,
+        hash(coin, tid, user, oid, side) as ids_hash
+    from {{ lake_source('raw', 'fills') }}
+
+),
+
+repeated_ids as (
+
+    select ids_hash
+    from raw_fills
+    group by ids_hash
+    having count(*) > 1
+
+),
+
+repeated as (
 
     select
         exchange,
         date,
-        block_number,
         ts_event,
-        hash(coin, tid, user, oid, side) as fill_hash
-    from {{ lake_source('raw', 'fills') }}
+        block_number,
+        hash(
+            ids_hash,
+            crossed,
+            dir,
+            hash,
+            feeToken,
+            try_cast(px as decimal(38, 12)),
+            try_cast(sz as decimal(38, 12)),
+            try_cast(startPosition as decimal(38, 12)),
+            try_cast(closedPnl as decimal(38, 12)),
+            try_cast(fee as decimal(38, 12))
+        ) as fill_hash
+    from raw_fills
+    semi join repeated_ids using (ids_hash)
 
 ),
 
 by_block as (
 
-    select distinct exchange, date, block_number, fill_hash
-    from raw_fills
+    select distinct exchange, date, ts_event, block_number, fill_hash
+    from repeated
     where block_number is not null
 
 ),
@@ -30,17 +60,22 @@ by_block as (
 legacy as (
 
     select exchange, date, ts_event, fill_hash
-    from raw_fills
+    from repeated
     where block_number is null
     except
     select exchange, date, ts_event, fill_hash
-    from raw_fills
+    from repeated
     where block_number is not null
 
 ),
 
 counted as (
 
+    select exchange, date, count(*) as raw_count, 0 as fill_count
+    from raw_fills
+    anti join repeated_ids using (ids_hash)
+    group by exchange, date
+    union all
     select exchange, date, count(*) as raw_count, 0 as fill_count
     from by_block
     group by exchange, date

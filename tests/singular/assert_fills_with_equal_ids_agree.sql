@@ -1,34 +1,44 @@
 {#
-    Raw fills with the same ids (block, or without one the instant; coin, tid, user, oid, side) that
-    differ in price, size, role, PnL or fee. `fills` has the first to arrive of them. A warning
-    (2026-12-01): it is what the venue says of one fill, and must not stop the others.
+    Fills with the same ids (symbol, tid, user, oid, side) and the same time or block, of which one says
+    something else than the other. All of them are in `fills`. A warning (2026-12-01): only the source
+    can say which of them is true.
 #}
 {{ config(severity='warn', meta={'by_unit': true}) }}
 
 with
 
-raw_fills as (
+fills as not materialized (
 
     select
         exchange,
+        symbol,
         date,
-        coin,
         ts_event,
         tid,
-        hash(block_number, if(block_number is null, ts_event, null), coin, tid, user, oid, side)
-            as ids_hash,
-        hash(px, sz, crossed, closedPnl, fee, feeToken) as said_hash
-    from {{ lake_source('raw', 'fills') }}
+        version,
+        hash(block_number, symbol, tid, user, oid, side) as ids_hash,
+        block_number is not null as is_by_block
+    from {{ lake_ref('fills') }}
+
+),
+
+repeated as (
+
+    select exchange, date, ids_hash
+    from fills
+    where is_by_block
+    group by exchange, date, ids_hash
+    having count(*) > 1
 
 )
 
 select
     exchange,
-    min(coin) as symbol,
+    symbol,
     date,
-    min(ts_event) as ts_event,
-    min(tid) as tid,
-    count(distinct said_hash) as version_count
-from raw_fills
-group by exchange, date, ids_hash
-having min(said_hash) <> max(said_hash)
+    ts_event,
+    tid,
+    version
+from fills
+left join repeated using (exchange, date, ids_hash)
+where version > 1 or (is_by_block and repeated.ids_hash is not null)

@@ -71,10 +71,7 @@ def test_a_symbol_called_null_is_not_a_missing_symbol(tmp_path: Path, value: str
 @pytest.mark.parametrize(
     ("symbol", "folder"),
     [
-        *(
-            (name, name)
-            for name in ("@107", "BTC-USD_250926", "tBTC,USD", "$WIF", "A&B", "ñ币")
-        ),
+        *((name, name) for name in ("@107", "BTC-USD_250926", "tBTC,USD", "$WIF", "A&B", "ñ币")),
         *(("PURR/USDC", "PURR%2FUSDC"), ("xyz:GOLD", "xyz%3AGOLD"), ("#1890", "%231890")),
         *(("a b", "a%20b"), ("50%", "50%25"), ("e\u0301", "e%CC%81"), ("a\u200bb", "a%E2%80%8Bb")),
     ],

@@ -1,7 +1,6 @@
 """What a Python model sees of raw segments."""
 
 from dataclasses import asdict
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -9,7 +8,6 @@ from unittest import mock
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 
 from tests.conftest import Lake
 from tests.integration.pipeline import run_model, specified
@@ -50,58 +48,17 @@ def stored(lake: Lake, partition: str = PARTITION) -> list[int]:
     return list(pq.read_table(pa.BufferReader(data))["row_seq"].to_pylist())
 
 
-def copied(dbt: Any, session: Any) -> pa.RecordBatchReader:
-    """A model that takes the rows of segments one after the other."""
-    segments = dbt.source("raw", "rows")
-    rows = pa.concat_tables(pq.read_table(file, partitioning=None) for file in segments.files())
-    return segments.named(rows.to_reader())
+def copied(dbt: Any, session: Any) -> Any:
+    """A model that returns the rows of segments in order of arrival."""
+    rows = dbt.source("raw", "rows")
+    assert rows.columns == ["exchange", "date", "row_seq", "segment", "segment_row"]
+    return rows.order("segment, segment_row").project("exchange, date, row_seq")
 
 
-def test_segments_come_as_local_files_in_order_of_arrival(lake: Lake) -> None:
+def test_a_python_model_reads_the_segments_of_its_unit(lake: Lake) -> None:
     for name, numbers in [("b", [3, 4]), ("a", [1, 2]), ("c", [5])]:
         land(lake, name, numbers)
     land(lake, "a", [9], "exchange=y%20z/date=2024-01-02")
     assert build(lake, copied)["rows"] == 6
     assert stored(lake) == [1, 2, 3, 4, 5]
     assert stored(lake, "exchange=y%20z/date=2024-01-02") == [9]
-
-
-def test_their_rows_can_be_asked_for_in_sql(lake: Lake) -> None:
-    land(lake, "a", [2, 1])
-
-    def model(dbt: Any, session: Any) -> Any:
-        rows = dbt.source("raw", "rows").rows
-        assert rows.columns == ["exchange", "date", "row_seq", "segment", "segment_row"]
-        return rows.project("exchange, date, row_seq").order("row_seq")
-
-    assert build(lake, model)["rows"] == 2
-    assert stored(lake) == [1, 2]
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_the_folder_of_a_unit_is_there_until_its_rows_are_written(
-    lake: Lake, *, fails: bool
-) -> None:
-    land(lake, "a", [1])
-    land(lake, "a", [2], "exchange=y/date=2024-01-02")
-    folders: list[Path] = []
-
-    def model(dbt: Any, session: Any) -> Any:
-        segments = dbt.source("raw", "rows")
-        assert not any(folder.exists() for folder in folders)
-        folders.append(segments.folder)
-        (segments.folder / "one").write_bytes(b"1")
-
-        def batches() -> Any:
-            assert (segments.folder / "one").read_bytes() == b"1"
-            yield pq.read_table(segments.files()[0], partitioning=None).to_batches()[0]
-            if fails:
-                raise ZeroDivisionError("no size to divide by")
-
-        schema = pa.schema([("row_seq", pa.int64())])
-        return segments.named(pa.RecordBatchReader.from_batches(schema, batches()))
-
-    found = build(lake, model)
-    assert "no size" in found["error"] if fails else found["rows"] == 2
-    assert len(set(folders)) == 2
-    assert not any(folder.exists() for folder in folders)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import groupby
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import duckdb
@@ -46,13 +45,10 @@ WRONG_FOR_ALL = (
 
 
 Compute = Callable[
-    [duckdb.DuckDBPyConnection, Sequence[Unit], Mapping[str, list[str]], Path],
+    [duckdb.DuckDBPyConnection, Sequence[Unit], Mapping[str, list[str]]],
     str | pa.RecordBatchReader,
 ]
-"""Given a batch and the files of each input, return the SQL of the result, or its rows.
-
-The folder is for files of its own, and is there until the rows are written.
-"""
+"""Given a batch and the files of each input, return the SQL of the result, or its rows."""
 
 
 class RawCheck(Protocol):
@@ -146,11 +142,8 @@ class _Worker:
         """Build a batch; where that fails, build its units one by one to find the one at fault."""
         is_alone = len(units) == 1 and self._streams  # what encodes has the other cores
         try:
-            with (
-                TemporaryDirectory(dir=self._folder) as scratch,
-                one_thread(self._connection) if is_alone else nullcontext(),
-            ):
-                self._run(units, Path(scratch))
+            with one_thread(self._connection) if is_alone else nullcontext():
+                self._run(units)
         except LakeError:
             raise
         except WRONG_FOR_ALL as error:
@@ -167,7 +160,7 @@ class _Worker:
                 return
             self._report.failures[units[0].key] = str(error)
 
-    def _run(self, units: Sequence[Unit], scratch: Path) -> None:
+    def _run(self, units: Sequence[Unit]) -> None:
         model, connection = self._model, self._connection
         files = input_files(connection, model.inputs, units, self._source.url, self._folder)
         set_files(connection, files)
@@ -175,7 +168,7 @@ class _Worker:
         connection.execute(
             f"set variable closed_units = [{', '.join(map(quoted, closed))}]::varchar[]"
         )
-        result = self._compute(connection, units, files, scratch)
+        result = self._compute(connection, units, files)
         if isinstance(result, pa.RecordBatchReader):
             if model.keeps_order:
                 self._run_in_order(units[0], result)

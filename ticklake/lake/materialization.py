@@ -431,8 +431,8 @@ def _compute(session: Session, spec: Mapping[str, Any], model: ModelSpec) -> "Co
     if spec["language"] == "python":
         from ticklake.lake.python_models import python_compute
 
-        return python_compute(model, spec["compiled_code"], spec["path"], session.storage)
-    return lambda connection, units, files, folder: spec["compiled_code"]
+        return python_compute(model, spec["compiled_code"], spec["path"])
+    return lambda connection, units, files: spec["compiled_code"]
 
 
 def _seed_fingerprint(session: Session, relation: str) -> str:

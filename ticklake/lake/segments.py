@@ -1,7 +1,6 @@
 """Writing raw segments: one local Parquet file for each raw partition, ready to be published."""
 
 import hashlib
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ticklake.lake.paths import Key, partition_path
@@ -18,12 +16,6 @@ from ticklake.lake.raw import StagedSegment
 ROW_GROUP: Final = 122_880
 WAITING_BYTES: Final = 64 << 20
 """Rows that wait for a row group of their own, over all partitions together."""
-
-BLOCK: Final = 307_200
-"""Rows that are put in order together. Whoever merges blocks holds a row group of each."""
-BLOCK_ROW_GROUP: Final = 40_960
-BLOCK_BYTES: Final = 128 << 20
-"""Rows that wait for a block, over all partitions together: so many fills are 99 MB."""
 
 _CALENDAR: Final = {"date": "D", "month": "M"}
 
@@ -39,8 +31,6 @@ class Channel:
     time_column: str = "ts_event"
     dictionary: Sequence[str] = ()
     """Columns worth a dictionary; for the others it costs time and makes the file larger."""
-    cluster_by: str | None = None
-    """The column that rows are put in order by, in blocks; equal ones stay as they arrived."""
 
     def folder(self, key: Key) -> str:
         """Return where the segments of a partition lie."""
@@ -50,7 +40,6 @@ class Channel:
 class SegmentWriter:
     """Writes rows to one local Parquet file for each partition, in arrival order.
 
-    But those of a clustered channel are in blocks of BLOCK rows or a few more, each in order.
     The bytes depend on the rows and on how they were cut into batches, and on nothing else: a
     loader that cuts its source in the same places every time writes the same file every time.
     """
@@ -75,7 +64,7 @@ class SegmentWriter:
                 path = self._folder / f"{len(self._files)}.parquet"
                 self._files[folder] = _File(path, folder, channel)
             self._waiting += self._files[folder].append(part)
-        while self._waiting > (BLOCK_BYTES if channel.cluster_by else WAITING_BYTES):
+        while self._waiting > WAITING_BYTES:
             largest = max(self._files.values(), key=lambda file: file.waiting_bytes)
             self._waiting -= largest.write()
 
@@ -87,8 +76,7 @@ class SegmentWriter:
 class _File:
     """The Parquet file of one partition, in row groups of ROW_GROUP rows or a few more.
 
-    Those of blocks have BLOCK_ROW_GROUP rows at most. All are smaller where so many partitions are
-    open that their rows could not all wait.
+    They are smaller if so many partitions are open that their rows cannot all wait.
     """
 
     def __init__(self, path: Path, folder: str, channel: Channel) -> None:
@@ -97,7 +85,6 @@ class _File:
         self._waiting: list[pa.Table] = []
         self._waiting_rows = 0
         self.waiting_bytes = 0
-        self._most_rows = BLOCK if channel.cluster_by else ROW_GROUP
         self._writer: pq.ParquetWriter | None = None
 
     def append(self, table: pa.Table) -> int:
@@ -106,20 +93,14 @@ class _File:
         self._waiting_rows += table.num_rows
         size: int = table.nbytes
         self.waiting_bytes += size
-        return size - (self.write() if self._waiting_rows >= self._most_rows else 0)
+        return size - (self.write() if self._waiting_rows >= ROW_GROUP else 0)
 
     def write(self) -> int:
-        """Write what waits, a row group or a block, and return how many bytes were in memory."""
+        """Write the row group that waits, and return how many bytes were in memory."""
         if self._writer is None:
             self._writer = _writer(self._path, self._channel)
-        by, count = self._channel.cluster_by, self._waiting_rows
-        if by is None:
-            self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=count)
-        else:
-            group_count = -(-count // BLOCK_ROW_GROUP)
-            rows = _in_order(self._waiting, by)
-            self._writer.write_table(rows, row_group_size=-(-count // group_count))
-        written = self.waiting_bytes
+        count, written = self._waiting_rows, self.waiting_bytes
+        self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=count)
         self._rows += count
         self._waiting.clear()
         self._waiting_rows = self.waiting_bytes = 0
@@ -144,37 +125,7 @@ def _writer(file: Path, channel: Channel) -> pq.ParquetWriter:
         compression="zstd",
         compression_level=1,
         use_dictionary=list(channel.dictionary),
-        write_statistics=_bounded(channel) if channel.cluster_by else True,
         store_schema=False,
-    )
-
-
-def _bounded(channel: Channel) -> list[str]:
-    """Return the columns with statistics of a clustered channel.
-
-    A block is many row groups. The bounds of text that repeats would be half of its footer, take
-    longer than writing it, and help nobody; that others are null is worth to know.
-    """
-    return [
-        f"{item.name}.{field.name}" if pa.types.is_struct(item.type) else item.name
-        for item in channel.schema
-        if item.name == channel.cluster_by or item.name not in channel.dictionary
-        for field in (item.type if pa.types.is_struct(item.type) else [item])
-    ]
-
-
-def _in_order(tables: list[pa.Table], by: str) -> pa.Table:
-    """Put rows in order of a column, nulls last; equal ones stay as they are. Empties `tables`.
-
-    In memory is one column twice at a time.
-    """
-    table = pa.concat_tables(tables)
-    tables.clear()
-    order = pc.array_sort_indices(table[by].combine_chunks().dictionary_encode())
-    schema, columns = table.schema, deque(table.columns)
-    del table
-    return pa.table(
-        [columns.popleft().combine_chunks().take(order) for _ in range(len(columns))], schema=schema
     )
 
 

@@ -291,8 +291,8 @@ class LakeTable:
                 found[key] = item
                 if item.damage is None:
                     self._cache.entries[folder] = _cached(item, objects[DATA], objects[META])
-        for key, folders in self._misnamed.items():
-            found[key] = Published(key, damage=f"it is in {folders[0]}, as earlier versions wrote")
+        for key, others in self._misnamed.items():
+            found[key] = Published(key, damage=f"it is in {others[0]}, as earlier versions wrote")
         return found
 
     def _look(self, key: Key, folder: str, objects: Mapping[str, Entry]) -> Published:

@@ -226,6 +226,8 @@ def _fills(folder: Path, rng: random.Random) -> Path:
         time = "2025-08-01T00:00:00.000000001"
         second = _second(rng)
         events = [_fill(rng, second) for _ in range(rng.choice([0, 1, 3, 9]))]
+        # The same fill once more, and with another fee.
+        events += [[user, fill | rng.choice([{}, {"fee": "0.5"}])] for user, fill in events[:2]]
         head = {"local_time": time, "block_time": time, "block_number": number}
         lines.append(json.dumps(head | {"events": events}, separators=(",", ":")) + "\n")
     file = folder / "archive/node_fills_by_block/hourly/20250817/3.lz4"

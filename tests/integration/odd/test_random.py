@@ -29,6 +29,12 @@ def test_random_fills_are_compacted_and_traded(odd: OddLake) -> None:
         assert len(odd.query(query)) == 3
 
 
+def test_fills_with_equal_ids_and_another_fee_are_kept_and_named(odd: OddLake) -> None:
+    (versions,) = odd.query("select count(*) from compacted.fills where version = 2")
+    assert versions[0] > 10
+    assert re.search(r"assert_fills_with_equal_ids_agree: exchange=hyperliquid, symbol=", odd.build)
+
+
 def test_a_warning_names_exchange_symbol_day_and_row(odd: OddLake) -> None:
     named = (
         rf"mark_prices_are_positive: exchange={EXCHANGE}, symbol=\S+, date=2025-08-0\d, row_seq="
