@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from ticklake.lake.determinism import reads_only_the_lake
+from ticklake.lake.determinism import functions_of, reads_only_the_lake
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 def test_a_function_of_the_lake_may_be_remembered(
     query: str, connection: duckdb.DuckDBPyConnection
 ) -> None:
-    assert reads_only_the_lake(connection, query, {"compacted.trades"})
+    assert reads_only_the_lake(connection, query, {"compacted.trades"}, functions_of(connection))
 
 
 @pytest.mark.parametrize(
@@ -79,4 +79,6 @@ def test_a_function_of_the_lake_may_be_remembered(
 def test_what_reads_anything_else_is_not_remembered(
     query: str, connection: duckdb.DuckDBPyConnection
 ) -> None:
-    assert not reads_only_the_lake(connection, query, {"compacted.trades"})
+    assert not reads_only_the_lake(
+        connection, query, {"compacted.trades"}, functions_of(connection)
+    )

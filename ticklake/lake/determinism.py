@@ -1,7 +1,7 @@
 """Whether SQL is a function of the files of the lake it reads, as DuckDB's own parser sees it."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -30,21 +30,44 @@ WORDS = {
 """Columns that DuckDB reads as functions."""
 
 
+Functions = Mapping[str, Sequence[tuple[str, str | None, str | None]]]
+"""What DuckDB says of the functions and macros of a name: kind, stability, definition."""
+
+
+def functions_of(connection: duckdb.DuckDBPyConnection) -> Functions:
+    """Return the functions of a connection. Takes 20 ms, so a run asks once."""
+    found: dict[str, list[tuple[str, str | None, str | None]]] = {}
+    for name, *what in connection.execute(
+        "select function_name, function_type, stability, macro_definition from duckdb_functions()"
+    ).fetchall():
+        found.setdefault(name, []).append((what[0], what[1], what[2]))
+    return found
+
+
 def reads_only_the_lake(
-    connection: duckdb.DuckDBPyConnection, query: str, tables: Collection[str]
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    tables: Collection[str],
+    functions: Functions,
 ) -> bool:
     """Say whether a query returns the same for as long as the tables of the lake are the same.
 
-    `tables` are the lake's tables that it may name, as `schema.name`. It may also read the files of
+    `tables` are the lake's tables that it may name, as `schema.name`; `functions` are those of the
+    connection. It may also read the files of
     a batch. It may not read clocks, random numbers, settings, files or tables of its own choice,
     directly or through a view or a macro. What cannot be parsed counts as reading something else.
     """
-    return _Reader(connection, tables).is_pure(query)
+    return _Reader(connection, tables, functions).is_pure(query)
 
 
 class _Reader:
-    def __init__(self, connection: duckdb.DuckDBPyConnection, tables: Collection[str]) -> None:
-        self._connection, self._tables = connection, tables
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        tables: Collection[str],
+        functions: Functions,
+    ) -> None:
+        self._connection, self._tables, self._functions = connection, tables, functions
         self._seen: set[str] = set()
 
     def is_pure(self, query: str) -> bool:
@@ -99,11 +122,7 @@ class _Reader:
             return first.get("function_name") == "getvariable"
         if node.get("is_operator") or name in MAKES_ROWS | ONLY_RAISES:
             return True
-        rows = self._connection.execute(
-            """select function_type, stability, macro_definition
-            from duckdb_functions() where function_name = ?""",
-            [name],
-        ).fetchall()
+        rows = self._functions.get(name, ())
         return bool(rows) and name not in READS_SESSION and all(map(self._is_consistent, rows))
 
     def _is_consistent(self, row: tuple[str, str | None, str | None]) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from ticklake.lake.checks import Check, Tested
+from ticklake.lake.determinism import Functions, functions_of
 from ticklake.lake.errors import LakeError
 from ticklake.lake.lease import Lease
 from ticklake.lake.paths import LAYERS, Key
@@ -111,6 +112,12 @@ class Session:
     def hidden(self) -> frozenset[str]:
         """The raw segments of landings that did not finish: nothing reads them."""
         return frozenset(path for paths in unfinished(self.storage).values() for path in paths)
+
+    @cached_property
+    def functions(self) -> Functions:
+        """The functions of dbt's DuckDB file, as they were when a test asked first."""
+        with self.database.cursor() as cursor:
+            return functions_of(cursor)
 
     @cached_property
     def screening(self) -> Screening:
