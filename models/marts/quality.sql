@@ -75,13 +75,17 @@ repeated as (
 
 ),
 
-{# Rows that one id or number has, which is to say one event: more than one is a conflict. #}
+{#
+    Rows that one id or number has, which is to say one event: more than one is a conflict. The ids of
+    trades that are known by their fills name one event of a block.
+#}
 events as (
 
     select 'trades' as table_name, exchange, symbol, date, count(*) as row_count
     from {{ lake_ref('trades') }}
-    where trade_id is not null and leg_count is null
-    group by exchange, symbol, date, hash(trade_id)
+    where trade_id is not null
+    group by
+        exchange, symbol, date, hash(trade_id, block_number, if(leg_count is null, null, ts_event))
     having count(*) > 1
     {% for table in ['order_book', 'tickers'] -%}
         union all
@@ -118,6 +122,7 @@ stored as (
             ) as previous_ts,
             {{ 'book_state' if table == 'order_book' else quote_state('bid_price', 'ask_price')
                 if table == 'tickers' else 'cast(null as varchar)' }} as state,
+            {{ is_usual_value(table) }} is not true as is_odd,
             {{ 'is_reset' if table == 'order_book' else 'cast(null as boolean)' }} as is_reset,
             {{ 'leg_count is null' if table == 'trades' else 'true' }} as is_of_raw
         from {{ lake_ref(table) }}
@@ -132,6 +137,7 @@ kept as (
         {{ key }},
         count(*) as row_count,
         count(*) filter (where is_of_raw) as raw_kept_count,
+        count(*) filter (where is_odd) as odd_count,
         count(state) as state_count,
         {% for state in ['ok', 'locked', 'crossed', 'one_sided', 'empty'] -%}
             if(count(state) > 0, count(*) filter (where state = '{{ state }}'), null)
@@ -178,6 +184,7 @@ quality as (
         locked_count,
         gap_count,
         reset_count,
+        odd_count,
         coalesce(raw_row_count, 0) - raw_kept_count as duplicate_count,
         cast(coalesce(conflict_count, 0) as bigint) as conflict_count,
         cast(coalesce(repeated_count, 0) as bigint) as repeated_count,

@@ -40,3 +40,39 @@ def test_a_warning_names_exchange_symbol_day_and_row(odd: OddLake) -> None:
         rf"mark_prices_are_positive: exchange={EXCHANGE}, symbol=\S+, date=2025-08-0\d, row_seq="
     )
     assert re.search(named, odd.build)
+
+
+@pytest.mark.parametrize(
+    ("table", "is_odd"),
+    [
+        ("tickers", "least(bid_price, ask_price, bid_size, ask_size) < 0"),
+        ("mark_prices", "mark_price <= 0 or index_price < 0"),
+        ("funding_rates", "abs(funding_rate) >= 1 or interval_hours <= 0"),
+        ("trades", "price = 0 or size = 0"),
+    ],
+)
+def test_odd_values_are_kept_and_counted(odd: OddLake, table: str, is_odd: str) -> None:
+    of_random = f"where exchange = '{EXCHANGE}' group by symbol, date order by all"
+    kept = f"select symbol, date, count_if({is_odd}) from compacted.{table} {of_random}"
+    counted = f"select symbol, date, sum(odd_count) from marts.quality {of_random}"
+    counted = counted.replace("where", f"where table_name = '{table}' and")
+    assert odd.query(kept) == odd.query(counted)
+    assert sum(row[2] for row in odd.query(kept)) > 0
+
+
+def test_candles_that_contradict_themselves_are_counted(odd: OddLake) -> None:
+    counted = odd.query(
+        "select sum(row_count), sum(inconsistent_count), sum(conflict_count), sum(duplicate_count) "
+        f"from marts.kline_quality where exchange = '{EXCHANGE}'"
+    )
+    klines = f"from compacted.klines where exchange = '{EXCHANGE}'"
+    (counts,) = odd.query(f"select count(*), sum(conflict_count) {klines}")
+    (landed,) = odd.query(f"select count(*) from raw.klines where exchange = '{EXCHANGE}'")
+    (odd_ones,) = odd.query(
+        f"select count(*) {klines} and (low > least(open, high, close) "
+        "or high < greatest(open, close) "
+        "or close_time <= open_time or taker_buy_volume > volume or taker_buy_volume < 0 "
+        "or taker_buy_quote_volume > quote_volume or taker_buy_quote_volume < 0 or count < 0)"
+    )
+    assert counted == [(counts[0], odd_ones[0], counts[1], landed[0] - counts[0])]
+    assert odd_ones[0] > 0

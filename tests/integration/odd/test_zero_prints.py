@@ -17,3 +17,5 @@ def test_features_count_the_trades_that_bars_count(odd: OddLake) -> None:
     assert bars == [(1, 2.5, 0, 2.0002)]
     kept = odd.query("select count(*) from compacted.trades where exchange = 'zero-prints'")
     assert kept == [(3,)]
+    odd_count = "select odd_count from marts.quality where symbol = 'Z' and table_name = 'trades'"
+    assert odd.query(odd_count) == [(2,)]
