@@ -142,6 +142,18 @@ def test_vars_narrow_a_build_to_days_exchanges_and_symbols(local: Project) -> No
     }  # a later day closes the one that was built alone
 
 
+def test_names_in_vars_that_nothing_has_are_a_warning_that_lists_what_there_is(
+    local: Project,
+) -> None:
+    names = "{exchanges: [x, exx], symbols: [A, ab]}"
+    output = " ".join(local.dbt("run", "-s", "ticks steps", "--vars", names).split())
+    assert "has the exchange exx, which the var `exchanges` names" in output
+    assert "There is x." in output
+    assert "has the symbol ab, which the var `symbols` names" in output
+    known = ("run", "-s", "ticks", "--vars", "{exchanges: [x]}")
+    assert "Nothing that these models read" not in local.dbt(*known)
+
+
 @pytest.mark.parametrize(
     ("days", "message"),
     [

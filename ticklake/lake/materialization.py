@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,8 @@ COMPARE_ONLY = "TICKLAKE_COMPARE_ONLY"
 """Environment variable: compute what is up to date again and compare it; publish nothing."""
 DIE_AFTER = "TICKLAKE_DIE_AFTER"
 """Environment variable for tests: end the process at once after so many published partitions."""
+SHOWN = 20
+"""Names that a warning lists, at most."""
 PASSED = table_from_rows([(0, False, False)], ("failures", "should_warn", "should_error"))
 """What dbt takes for the result of a test that passed."""
 
@@ -203,9 +206,26 @@ def _begin_run(
 
 
 def _end_run(session: Session) -> Any:
-    """Close the session. The answer says which units could not be built; it is none for no unit."""
+    """Close the session. The answer says what to warn of, and which units could not be built."""
     close_session()
-    return "\n".join(session.failed) or None
+    return {"warnings": _unknown_names(session), "failed": "\n".join(session.failed) or None}
+
+
+def _unknown_names(session: Session) -> list[str]:
+    """Return a sentence for each var with names that nothing has of what the models read."""
+    found = []
+    for column, names in session.asked.items():
+        there = session.seen.get(column, set())
+        if there and (unknown := sorted(names - there)):
+            close = get_close_matches(unknown[0], there, 1)
+            more = f" and {len(there) - SHOWN:,} more" if len(there) > SHOWN else ""
+            found.append(
+                f"Nothing that these models read has the {column} {', '.join(unknown)}, which the "
+                f"var `{column}s` names, so nothing was built of it. "
+                + (f"Is {close[0]} meant? " if close else "")
+                + f"There is {', '.join(sorted(there)[:SHOWN])}{more}."
+            )
+    return found
 
 
 def _plan_model(session: Session, **spec: Any) -> Any:
@@ -350,6 +370,7 @@ class _Planner:
         """Compare what should be with what is."""
         model, table = self.model, self.table
         inputs = [self._session.input(item) for item in model.inputs]
+        self._session.note(self._selection, inputs)
         self.units = units_of(inputs, model.unit_by, self.code, model.closed_by, model.units_from)
         return plan_table(
             self.units,

@@ -16,7 +16,7 @@ from ticklake.lake.determinism import Functions, functions_of
 from ticklake.lake.errors import LakeError
 from ticklake.lake.lease import Lease
 from ticklake.lake.paths import LAYERS, Key
-from ticklake.lake.planning import Input, Plan, Unit
+from ticklake.lake.planning import Input, Plan, Selection, Unit
 from ticklake.lake.quarantine import Problem, forget, set_aside, things_set_aside
 from ticklake.lake.raw import unfinished
 from ticklake.lake.screening import Screening
@@ -53,6 +53,10 @@ class Session:
     """Location -> partitions that a plan would build, or that this run could not build."""
     failed: list[str] = field(default_factory=list)
     """What to say of the units that could not be built, a model each."""
+    asked: dict[str, frozenset[str]] = field(default_factory=dict)
+    """`exchange` and `symbol` -> the names that vars narrow the run to."""
+    seen: dict[str, set[str]] = field(default_factory=dict)
+    """The same columns -> the names that inputs have, of columns that are in `asked`."""
     partitions_published: int = 0
     _tables: dict[str, LakeTable] = field(default_factory=dict)
     _raw: dict[str, dict[Key, Partition]] = field(default_factory=dict)
@@ -93,6 +97,15 @@ class Session:
             return known  # with what it has in order already
         self._inputs[spec.location, spec.name, spec.lookback] = item
         return item
+
+    def note(self, selection: Selection, inputs: Iterable[Input]) -> None:
+        """Remember which exchanges and symbols a run is narrowed to, and which inputs have any."""
+        names = {"exchange": selection.exchanges, "symbol": selection.symbols}
+        self.asked |= {column: wanted for column, wanted in names.items() if wanted is not None}
+        for item in inputs:
+            for column in self.asked.keys() & set(item.columns):
+                place = item.columns.index(column)
+                self.seen.setdefault(column, set()).update(key[place] for key in item.partitions)
 
     def release(self, units: Iterable[Unit]) -> None:
         """Delete from quarantine what the segments superseded that these units were built from."""
