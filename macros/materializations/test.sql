@@ -3,15 +3,18 @@
     of the bytes it reads too. Where its verdict is made of verdicts on units it reads the units that
     changed (see lake_tests_by_unit), else everything when anything changed, as does a test that reads
     lake tables through views. Only what dbt calls a pass is remembered, with the whole configuration of
-    the test, and only of SQL that reads no clock and nothing outside the lake. Where vars narrow the run, a test that compares tables reads what they
-    select. The test itself is run by dbt's own materialization.
+    the test, and only of SQL that reads no clock and nothing outside the lake. Where vars narrow the
+    run, a test that compares tables reads what they select. The test itself is run by dbt's own
+    materialization.
 #}
 {% materialization test, adapter='duckdb' %}
 
     {%- set behind = lake_tables_behind(model) -%}
     {#- A failure that is to be stored is found again in each run. -#}
     {%- if behind is none or should_store_failures() -%}
-        {{ return(dbt.materialization_test_default()) }}
+        {%- set result = dbt.materialization_test_default() -%}
+        {%- do lake_show_failures(sql) -%}
+        {{ return(result) }}
     {%- endif -%}
     {%- set code = [sql] -%}
     {%- for name in ('fail_calc', 'warn_if', 'error_if', 'limit', 'severity', 'where', 'sql_header') -%}

@@ -187,6 +187,9 @@ def test_dbt_goes_on_and_a_test_fails_until_it_is_resolved(lake: Lake, tmp_path:
     pipeline.spoil("x", "2025-01-01", "1", "page")
     output = project.dbt("build", expect=1)
     assert "FAIL 2 assert_no_segment_is_in_quarantine" in output
+    for name in ("0", "1"):
+        named = f"assert_no_segment_is_in_quarantine: path={FOLDER}/{name}.parquet, error_type="
+        assert named in output
     assert "ERROR=1 SKIP=0" in output
     hashes = pipeline.hashes()
     assert {path.split("/")[1] for path in hashes} == {
