@@ -3,7 +3,11 @@
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -257,6 +261,67 @@ def test_the_duckdb_file_can_be_deleted(local: Project) -> None:
     output = local.dbt("build")
     assert output.count("0 built, 0 dropped") == 5
     assert local.query("select * from compacted.steps order by all") == expected
+
+
+def test_one_duckdb_file_has_the_views_of_the_lake_of_the_last_run(
+    local: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.conftest import _lake_at
+
+    local.dbt("build")
+    assert local.query("select count(*) from compacted.steps") != [(0,)]
+    other = Project(_lake_at(str(local.folder / "other"), {}, monkeypatch), local.folder)
+    other.pipeline.land("y", "2025-01-03", "a", [(1, "A", 1)])
+    other.dbt("run", "--select", "ticks")
+    assert other.query("select exchange from compacted.ticks") == [("y",)]
+    views = "select view_name from duckdb_views() where schema_name = 'compacted'"
+    for (name,) in other.query(views):
+        assert other.query(f"select count(*) from compacted.{name} where exchange = 'x'") == [(0,)]
+
+
+@contextmanager
+def read_only(root: Path) -> Iterator[tuple[str, ...]]:
+    """Let nobody write below a folder; yield the words that take its rights from root."""
+    words: tuple[str, ...] = ()
+    if os.geteuid() == 0:
+        if not shutil.which("setpriv"):
+            pytest.skip("root can write everywhere, and setpriv is not installed")
+        words = ("setpriv", "--bounding-set=-dac_override")
+    folders = [root, *(path for path in root.rglob("*") if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        yield words
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+
+
+def test_a_lake_that_cannot_be_written_has_its_views(local: Project) -> None:
+    local.dbt("build")
+    ticks = "select * from compacted.ticks order by all"
+    expected = local.query(ticks)
+    root, reader = Path(local.lake.root), local.folder / "reader.duckdb"
+    places = commands.places(local.folder) | {"TICKLAKE_DB": str(reader)}
+    known = {**os.environ, **local.lake.env, **places, "DBT_PROFILES_DIR": str(REPOSITORY)}
+    dbt = [sys.executable, "-m", "dbt.cli.main", "build", "--exclude-resource-type", "unit_test"]
+
+    def run_as_reader() -> subprocess.CompletedProcess[str]:
+        with read_only(root) as words:
+            return subprocess.run(
+                [*words, *dbt], cwd=PROJECT, env=known, capture_output=True, text=True
+            )
+
+    finished = run_as_reader()
+    assert finished.returncode == 0, finished.stdout
+    assert finished.stdout.count("0 built, 0 dropped") == 5
+    with duckdb.connect(str(reader), read_only=True) as connection:
+        connection.execute("set timezone = 'UTC'")
+        assert connection.execute(ticks).fetchall() == expected
+    local.pipeline.land("x", "2025-01-02", "late", [(9, "A", 7)])
+    finished = run_as_reader()
+    assert finished.returncode == 1
+    assert "cannot be written" in finished.stdout
 
 
 def test_what_is_as_it_was_costs_no_statement(local: Project) -> None:

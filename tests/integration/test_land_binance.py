@@ -287,6 +287,7 @@ OTHER_SUM = "0" * 64
     ("data", "checksum", "error_type"),
     [
         (WHOLE, OTHER_SUM, "CHECKSUM_MISMATCH"),
+        (b"", OTHER_SUM, "CHECKSUM_MISMATCH"),
         (WHOLE, "not a sum", "CHECKSUM_UNREADABLE"),
         (WHOLE[:-100], None, "ZIP_TRUNCATED"),
         (WHOLE[: len(WHOLE) // 2], "", "ZIP_TRUNCATED"),
