@@ -70,6 +70,7 @@ class CsvParser:
 
     def check(self, file: str) -> None:
         """Raise LakeError if a file that can be read lacks a column, or has too many for one."""
+        from loaders.aliases import REQUIRED
         from loaders.columns import MissingColumnError, UnclearColumnsError
         from loaders.csv_lines import open_csv
         from loaders.decode import BrokenObjectError
@@ -79,7 +80,7 @@ class CsvParser:
         try:
             with (
                 open_source(folder).open(base) as stream,
-                open_csv(stream, base, self.mapping) as text,
+                open_csv(stream, base, self.mapping, REQUIRED[self.channel]) as text,
             ):
                 self._plan(text, folder)
         except MissingColumnError as error:
@@ -94,6 +95,7 @@ class CsvParser:
     def parse(self, source: Source, found: SourceObject, sink: "Sink") -> None:
         """Read a file. Raises BrokenObjectError."""
         from loaders.agreement import Agreement
+        from loaders.aliases import REQUIRED
         from loaders.columns import MissingColumnError, UnclearColumnsError, deliver
         from loaders.csv_lines import open_csv
         from loaders.decode import BrokenObjectError
@@ -101,7 +103,7 @@ class CsvParser:
         given = self.given()
         with (
             source.open(found.path) as stream,
-            open_csv(stream, found.path, self.mapping) as text,
+            open_csv(stream, found.path, self.mapping, REQUIRED[self.channel]) as text,
         ):
             try:
                 plan = self._plan(text, source.location)

@@ -35,6 +35,7 @@ _A_VALUE: Final = re.compile(
     r"|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}(?:[T ].*)?"  # a date
     r"|[0-9]{1,2}:[0-9]{2}(?::.*)?"  # a time of day
 )
+_WANTED: Final = ("timestamp", "price", "size")
 _SHOWN: Final = 200
 _SAMPLED: Final = 20
 _NOT_UTF8: Final = (
@@ -83,15 +84,20 @@ class BadLine:
 
 @contextmanager
 def open_csv(
-    stream: BinaryIO, path: str, mapping: ColumnMapping = NO_MAPPING
+    stream: BinaryIO,
+    path: str,
+    mapping: ColumnMapping = NO_MAPPING,
+    wanted: Sequence[str] = _WANTED,
 ) -> "Iterator[CsvObject]":
     """Open an object that holds a CSV, compressed or in a ZIP, as the mapping says it is written.
 
-    Raises BrokenObjectError, also if it is another kind of file.
+    The names that are `wanted` are an example in the error about an object without a header. Raises
+    BrokenObjectError, also if it is another kind of file.
     """
     peeked = Peeked(stream)
     if not peeked.head.startswith(zips.MAGIC):
-        yield CsvObject(cast(BinaryIO, peeked), codec_of_text(peeked.head, path), mapping, path)
+        codec = codec_of_text(peeked.head, path)
+        yield CsvObject(cast(BinaryIO, peeked), codec, mapping, path, wanted)
         return
     if stream.seekable():
         stream.seek(0)
@@ -103,7 +109,7 @@ def open_csv(
     ):
         inner = Peeked(text)
         codec = codec_of_text(inner.head, name)
-        yield CsvObject(cast(BinaryIO, inner), codec, mapping, f"{path}/{name}")
+        yield CsvObject(cast(BinaryIO, inner), codec, mapping, f"{path}/{name}", wanted)
 
 
 class CsvObject:
@@ -115,7 +121,12 @@ class CsvObject:
     """
 
     def __init__(
-        self, stream: BinaryIO, codec: Codec, mapping: ColumnMapping = NO_MAPPING, path: str = ""
+        self,
+        stream: BinaryIO,
+        codec: Codec,
+        mapping: ColumnMapping = NO_MAPPING,
+        path: str = "",
+        wanted: Sequence[str] = _WANTED,
     ) -> None:
         self.path = path
         """Where it is, the name in a ZIP included."""
@@ -163,7 +174,7 @@ class CsvObject:
         self._head = self._fields(head)
         has_header = mapping.header is None or mapping.header is True
         if mapping.header is None and _are_values(self._head):
-            raise BrokenObjectError("NO_HEADER", _no_header(self._head, head))
+            raise BrokenObjectError("NO_HEADER", _no_header(self._head, head, wanted))
         self.names = _names(self._head, mapping.header)
         """The columns."""
         if why := too_many_columns(len(self.names)):
@@ -342,11 +353,11 @@ def _are_values(fields: Sequence[str]) -> bool:
     return any(_A_VALUE.fullmatch(field.strip()) for field in fields)
 
 
-def _no_header(fields: Sequence[str], line: str) -> str:
+def _no_header(fields: Sequence[str], line: str, wanted: Sequence[str]) -> str:
     return (
         f"the first line has values, not the names of columns: {line.strip()[:_SHOWN]}. Name its "
-        f"{len(fields)} columns in the file of --config, for example "
-        '{"header": ["timestamp", "price", "size"]}, or give {"header": true} if these are names'
+        f"{len(fields)} columns in their order in the file of --config, for example "
+        f'{json.dumps({"header": list(wanted)})}, or give {{"header": true}} if these are names'
     )
 
 
