@@ -255,12 +255,52 @@ def test_an_empty_lake_gives_typed_empty_views(tmp_path: Path, lake: Lake) -> No
 
 
 def test_the_duckdb_file_can_be_deleted(local: Project) -> None:
+    """Any command makes the views of the tables again, also if it builds few of them or none."""
     local.dbt("build")
     expected = local.query("select * from compacted.steps order by all")
-    (local.folder / "test.duckdb").unlink()
-    output = local.dbt("build")
-    assert output.count("0 built, 0 dropped") == 5
-    assert local.query("select * from compacted.steps order by all") == expected
+    for command, count in (("build", 5), ("build --select steps", 1), ("docs generate", 0)):
+        (local.folder / "test.duckdb").unlink()
+        assert local.dbt(*command.split()).count("0 built, 0 dropped") == count
+        assert local.query("select * from compacted.steps order by all") == expected
+    catalog = json.loads((local.folder / "target" / "catalog.json").read_text())
+    assert {"model.shapes.ticks", "model.shapes.steps"} <= catalog["nodes"].keys()
+
+
+def test_deferring_is_refused(local: Project) -> None:
+    local.dbt("parse")
+    state = str(local.folder / "target")
+    output = " ".join(local.dbt("run", "--defer", "--state", state, expect=2).split())
+    assert "--defer has no effect on tables of a lake" in output
+
+
+def test_views_of_a_relative_lake_can_be_read_from_any_folder(
+    edited: Callable[[str, str, str], Project],
+) -> None:
+    project = edited("models/steps.sql", "as previous", "as previous")
+    relative = os.path.relpath(project.lake.root, project.models)
+    project.dbt("run", "-s", "ticks", LAKE_ROOT=relative)
+    assert project.query("select count(*) from compacted.ticks") == [(4,)]
+
+
+def test_only_a_pass_of_a_pure_test_is_remembered(
+    edited: Callable[[str, str, str], Project],
+) -> None:
+    project = edited("models/steps.sql", "as previous", "as previous")
+    ticks = "{{ lake_ref('ticks') }}"
+    own = {
+        "reads_the_clock": f"select * from {ticks} where ts_event > now()",
+        "counts_against_a_limit": "{{ config(error_if='< 99', warn_if='< 99') }} from " + ticks,
+        "is_pure": f"select * from {ticks} where value > 99",
+    }
+    for name, sql in own.items():
+        (project.models / "tests" / f"{name}.sql").write_text(sql)
+    project.dbt("run", "-s", "ticks")
+    for _ in range(2):
+        output = project.dbt("test", "-s", *own, expect=1)
+        assert "PASS reads_the_clock" in output
+        assert "FAIL 4 counts_against_a_limit" in output
+    remembered = {entry.path for entry in project.lake.storage.entries("_cache/checks")}
+    assert remembered == {"_cache/checks/test.shapes.is_pure.json"}
 
 
 def test_one_duckdb_file_has_the_views_of_the_lake_of_the_last_run(
