@@ -8,30 +8,30 @@
 
 with
 
-{# Within a stretch no silence is long enough, so the ends of stretches show all that are. #}
-stretches as (
+{# Within a bucket no silence is long enough, so the ends of buckets show all that are. #}
+buckets as (
 
     select
         'trades' as table_name,
         exchange,
         symbol,
         date,
-        {{ stretch('ts_event') }} as stretch,
+        {{ gap_bucket('ts_event') }} as bucket,
         min(ts_event) as first_ts,
         max(ts_event) as last_ts
     from {{ lake_ref('trades') }}
-    group by exchange, symbol, date, stretch
+    group by exchange, symbol, date, bucket
     union all
     select
         'order_book' as table_name,
         exchange,
         symbol,
         date,
-        {{ stretch('ts_event') }} as stretch,
+        {{ gap_bucket('ts_event') }} as bucket,
         min(ts_event) as first_ts,
         max(ts_event) as last_ts
     from {{ lake_ref('order_book') }}
-    group by exchange, symbol, date, stretch
+    group by exchange, symbol, date, bucket
 
 ),
 
@@ -43,10 +43,10 @@ compared as (
         symbol,
         date,
         lag(last_ts) over (
-            partition by table_name, exchange, symbol, date order by stretch
+            partition by table_name, exchange, symbol, date order by bucket
         ) as ts_from,
         first_ts as ts_to
-    from stretches
+    from buckets
 
 ),
 
