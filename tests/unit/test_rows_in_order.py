@@ -177,9 +177,9 @@ def test_rows_in_order_make_the_same_bytes_alone_and_in_a_batch(
     found, batches = [], []
     run_batch = building._Worker._run
 
-    def seen(worker: Any, units: Any, scratch: Path) -> None:
+    def seen(worker: Any, units: Any) -> None:
         batches.append(len(units))
-        run_batch(worker, units, scratch)
+        run_batch(worker, units)
 
     monkeypatch.setattr(building._Worker, "_run", seen)
     for most in (0, 1 << 20):
