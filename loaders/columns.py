@@ -23,6 +23,7 @@ from loaders.aliases import ALIASES, COLUMNS, PARTITION, REQUIRED, plain
 from loaders.channels import CHANNELS, DECIMAL, LEVELS
 from loaders.channels import TIME as INSTANT
 from loaders.levels import Level, find_levels, flat_levels, nested_levels
+from loaders.limits import listed
 from loaders.mapping import NUMBER, TIME, ColumnMapping, said_of
 from loaders.values import Clock, Flags, Notation, Values
 from ticklake.lake.row_rules import Fault, find_faults
@@ -61,7 +62,6 @@ _NO_TRADE: Final = (
     '. If that is so because nothing traded, "where" of the mapping leaves such rows out, for '
     'example {"where": {"open": {"not": null}}}'
 )
-_NAMES_SHOWN: Final = 60
 _TEXT_SHOWN: Final = 60
 _LIKELY: Final = 500
 _MAKER: Final = {"true": "sell", "false": "buy", "1": "sell", "0": "buy", "t": "sell", "f": "buy"}
@@ -79,7 +79,7 @@ class MissingColumnError(Exception):
         said = json.dumps({"columns": {target: example}}, ensure_ascii=False)
         super().__init__(
             f"No column for {', '.join(missing)} of channel {channel}. "
-            f"The columns are: {_listed(names)}. "
+            f"The columns are: {listed(names)}. "
             "Say which is which in the file of --config"
             + (f", for example {said}" if example else "")
         )
@@ -316,7 +316,7 @@ def make_plan(
         if condition.column not in known:
             raise UnclearColumnsError(
                 f"'where' of the mapping asks for a column {condition.column!r}, which is not "
-                f"there. The columns are: {_listed(names)}"
+                f"there. The columns are: {listed(names)}"
             )
     levels: dict[str, list[Level]] = {}
     if channel == "order_book":
@@ -493,11 +493,6 @@ def _first_faults(judged: Sequence[_Judged], by_rule: Sequence[Fault]) -> list[F
         hint = next((hint for said, hint in _HINTS.items() if fault.message.startswith(said)), "")
         faults.setdefault(fault.row, Fault(fault.row, fault.error_type, fault.message + hint))
     return [faults[row] for row in sorted(faults)]
-
-
-def _listed(names: Sequence[str]) -> str:
-    others = len(names) - _NAMES_SHOWN
-    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {others:,} more" if others > 0 else "")
 
 
 def _missing(flags: Flags, source: str, name: str, hint: str = "") -> _Judged:

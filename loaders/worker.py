@@ -272,12 +272,16 @@ def _set_aside(
 ) -> Outcome:
     """Put a whole object into quarantine. What an earlier version of it has landed stays.
 
-    The first lines and rows that were set aside before go there too.
+    The first lines and rows that were set aside before go there too. Of a large object, only the
+    first bytes are kept: the whole one is still at its source.
     """
     copy = folder / "object"
+    most = REJECT_BYTES.value
+    kept = 0
     with source.open(job.item.path) as stream, copy.open("wb") as file:
-        while piece := stream.read(1 << 20):
-            file.write(piece)
+        while piece := stream.read(min(1 << 20, most - kept)):
+            kept += file.write(piece)
+        is_part = kept == most and bool(stream.read(1))
     about = _about(job, source) | {
         "error_type": error.error_type,
         "message": error.message,
@@ -285,6 +289,11 @@ def _set_aside(
         "decoded_bytes": error.decoded,
     }
     name = raw.safe_name(job.item.path.rpartition("/")[2])
+    told = f"{error.error_type}: {error.message}"
+    if is_part:
+        name += ".part"
+        about["kept_bytes"] = kept
+        told += f"; its first {kept:,} bytes are kept ({REJECT_BYTES.variable})"
     files = {name: copy}
     if sample := list(_first_rejects(folder / REJECTED)):
         files[REJECTED] = folder / "sample"
@@ -294,7 +303,7 @@ def _set_aside(
         job.item.path,
         "quarantined",
         job.found.size,
-        message=f"{error.error_type}: {error.message}; set aside in {aside}",
+        message=f"{told}; set aside in {aside}",
     )
 
 

@@ -6,11 +6,13 @@ underscores; columns with other names are kept as text.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from loaders.decode import BrokenObjectError
+from loaders.limits import listed, too_many_columns
 
 Kind = Literal["integer", "decimal", "double", "time", "flag", "text", "skip"]
 
@@ -43,21 +45,23 @@ def is_header(line: bytes) -> bool:
 
 def from_header(line: bytes, known: Sequence[Column]) -> list[Column]:
     """Return the columns that a header names. Raises BrokenObjectError."""
+    if why := too_many_columns(line.count(b",") + 1):
+        raise BrokenObjectError("TOO_MANY_COLUMNS", why)
     try:
         names = [name.strip().strip('"').strip() for name in line.decode().split(",")]
     except UnicodeDecodeError:
         raise BrokenObjectError("BAD_HEADER", "the header is not UTF-8") from None
     by_name = {_plain(name): item for item in known for name in (item.name, *item.aliases)}
     columns = [by_name.get(_plain(name)) or Column(name, "text", is_known=False) for name in names]
-    there = [column.name for column in columns]
-    twice = sorted({name for name in there if there.count(name) > 1})
+    there = Counter(column.name for column in columns)
+    twice = sorted(name for name, count in there.items() if count > 1)
     if twice:
-        raise BrokenObjectError("BAD_HEADER", f"the header names {', '.join(twice)} twice")
+        raise BrokenObjectError("BAD_HEADER", f"the header names {listed(twice)} twice")
     needed = (item.name for item in known if not item.optional and item.kind != "skip")
     missing = [name for name in needed if name not in there]
     if missing:
         raise BrokenObjectError(
-            "BAD_HEADER", f"the header has no {', '.join(missing)}: {', '.join(names)}"
+            "BAD_HEADER", f"the header has no {', '.join(missing)}: {listed(names)}"
         )
     return columns
 

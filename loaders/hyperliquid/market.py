@@ -90,7 +90,7 @@ class BooksParser:
         with source.open(found.path) as stream:
             for chunk in chunks(stream):
                 sink.read(count_lines(chunk.text))
-                for line in chunk.text.splitlines():
+                for line in chunk.text.removesuffix(b"\n").split(b"\n"):
                     number += 1
                     if not line.strip():
                         continue

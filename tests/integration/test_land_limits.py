@@ -112,7 +112,7 @@ def test_a_limit_that_is_not_a_number_is_one_sentence(
     file.write_text(HEADER + LINE)
     refused = land_trades(file)
     assert refused.exit_code == 1
-    assert "TICKLAKE_MAX_COLUMNS is 'many'. It should be a positive integer." in refused.output
+    assert "TICKLAKE_MAX_COLUMNS is 'many'. It should be a positive integer" in refused.output
 
 
 @LOCAL
@@ -126,3 +126,36 @@ def test_a_spool_segment_of_too_many_columns_is_refused(
     pq.write_table(table, folder / "a.parquet")
     refused = land("spool", tmp_path / "spool")
     assert "TOO_MANY_COLUMNS: it has 51 columns; the limit is 50" in refused.output
+
+
+@LOCAL
+def test_quarantine_keeps_the_first_bytes_of_a_large_object(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TICKLAKE_MAX_REJECT_BYTES", "1000")
+    file = tmp_path / "t.csv"
+    file.write_bytes(b"\x89HDF" + bytes(996))
+    assert "1 quarantined" in land_trades(file).output
+    (about,) = errors(lake)
+    assert "kept_bytes" not in about
+    file.write_bytes(b"\x89HDF" + bytes(9_996))
+    refused = land_trades(file)
+    assert "NOT_CSV" in refused.output
+    assert "its first 1,000 bytes are kept (TICKLAKE_MAX_REJECT_BYTES)" in refused.output
+    (about,) = errors(lake)
+    assert (about["size"], about["kept_bytes"]) == (10_000, 1_000)
+    (kept,) = (path for path in content(lake, "quarantine") if path.endswith("t.csv.part"))
+    assert lake.storage.read(kept) == b"\x89HDF" + bytes(996)
+
+
+@LOCAL
+def test_a_very_long_line_of_a_capture_is_refused(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TICKLAKE_MAX_LINE_BYTES", str(CHUNK_SIZE))
+    file = tmp_path / "c.jsonl"
+    file.write_bytes(b'{"data":"' + b"9" * (3 * CHUNK_SIZE))
+    refused = land("capture", file, "--exchange", "binance")
+    assert refused.exit_code == 1
+    assert "LINE_TOO_LONG" in refused.output
+    assert content(lake, "raw") == {}

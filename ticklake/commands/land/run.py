@@ -157,4 +157,6 @@ def _print_summary(summary: "Summary", root: str) -> None:
 
 
 def _listed(counts: "Counter[str]") -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
+    from loaders.limits import listed
+
+    return listed([f"{name} {count:,}" for name, count in sorted(counts.items())])
