@@ -11,6 +11,7 @@ from ticklake.lake.errors import LakeError
 from ticklake.lake.root import lake_root
 
 WIDTH = 180
+MAKE_VIEWS = "dbt run --select config.materialized:view"
 
 
 def ask(query: str) -> str:
@@ -27,7 +28,10 @@ def ask(query: str) -> str:
     database = Path(os.environ.get("TICKLAKE_DB") or default)
     refuse_name(str(database))
     if not database.exists():
-        raise LakeError(f"There is no {database} here yet. `dbt build` makes it.")
+        raise LakeError(
+            f"There is no DuckDB file {database}. `{MAKE_VIEWS}` makes it, with the views of all "
+            "tables that the lake has."
+        )
     try:
         opened = duckdb.connect(str(database), read_only=True)
     except duckdb.Error as error:
@@ -35,8 +39,8 @@ def ask(query: str) -> str:
             raise LakeError(held(str(database), error)) from None
         if is_unreadable(error):
             raise LakeError(
-                f"{database} is not a DuckDB file that this version can read. `dbt run` puts it "
-                "aside and makes it again."
+                f"{database} is not a DuckDB file that this version can read. `{MAKE_VIEWS}` "
+                "puts it aside and makes it again."
             ) from None
         raise LakeError(f"{database} cannot be opened: {error}") from None
     reach(storage)
