@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from loaders.worker import Sink
 
 LOADER: Final = "hyperliquid"
+_COIN: Final = b'"coin":'
+"""Each fill that the fast way accepts has it once: quotes inside of strings are escaped."""
 
 
 def fills_between(
@@ -50,7 +52,7 @@ class FillsParser:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        from loaders.decode import chunks
+        from loaders.decode import chunks, count_lines
         from loaders.hyperliquid.records import Position, Rows, read_lines
 
         coins = None if sink.symbols is None else pa.array(sorted(sink.symbols), pa.string())
@@ -67,7 +69,11 @@ class FillsParser:
                     sink.reject_as(reject)
                 for name, count in rows.extra.items():
                     sink.extra(name, count)
-                sink.read(rows.table.num_rows + len(rows.rejects))
+                if table is None:
+                    # Each line is opened and gives its fills, or is rejected as a whole.
+                    sink.read(count_lines(chunk.text) - rows.opened + rows.events)
+                else:
+                    sink.read(chunk.text.count(_COIN))
                 kept = rows.table
                 if coins is not None:
                     kept = kept.filter(pc.is_in(kept["coin"], coins))

@@ -56,6 +56,10 @@ class Rows:
     table: pa.Table
     rejects: list[dict[str, Any]] = field(default_factory=list)
     extra: Counter[str] = field(default_factory=Counter)
+    opened: int = 0
+    """Lines that could be opened; the others are rejected as a whole."""
+    events: int = 0
+    """Fills in them, counted before any of them is read."""
 
 
 @dataclass(slots=True)
@@ -94,6 +98,8 @@ def read_lines(text: bytes, offset: int, position: Position, *, by_block: bool) 
         except _FaultError as fault:
             rows.rejects.append(where | _named(fault) | verbatim(line))
             continue
+        rows.opened += 1
+        rows.events += len(events)
         for event_index, event in enumerate(events, first):
             try:
                 row = _read_event(event)
