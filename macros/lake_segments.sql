@@ -10,7 +10,7 @@
     (
         select
         {%- for name, type in spec.columns.items() if name in spec.partition_by %}
-            cast(url_decode(regexp_extract(filename, '.*/{{ name }}=([^/]*)/', 1)) as {{ type }})
+            try_cast(url_decode(regexp_extract(filename, '.*/{{ name }}=([^/]*)/', 1)) as {{ type }})
                 as {{ adapter.quote(name) }},
         {%- endfor %}
             * exclude (filename),

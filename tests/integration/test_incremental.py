@@ -1,6 +1,7 @@
 """The promise of the lake: whatever happened before, a build equals a full rebuild in each byte."""
 
 import json
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -319,3 +320,17 @@ def test_folders_as_earlier_versions_spelled_them_move_with_the_next_build(
         storage.write(path.replace("@", "%40"), b"left")
     pipeline.build()
     assert pipeline.hashes() == {}
+
+
+def test_a_folder_that_is_not_a_day_stops_nothing_and_is_named(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline.land("x", DATES[0], "a", [(1, "A", 1)])
+    pipeline.build()
+    expected = pipeline.hashes()
+    odd = f"raw/ticks/exchange=x{uuid.uuid4().hex}/date=2025-13-01/a.parquet"
+    pipeline.storage.write(odd, b"not looked at")
+    pipeline.build()
+    assert pipeline.hashes() == expected
+    assert "Nothing reads 1 Parquet files in raw/ticks" in caplog.text
+    assert odd in caplog.text

@@ -17,7 +17,7 @@ NO_VALUES = ["NULL", "null", "nUlL", "__HIVE_DEFAULT_PARTITION__", "__hive_defau
 AWKWARD = st.sampled_from([*NO_VALUES, "PURR/USDC", "a%2Fb", "%", "..", "*", "[a]", "{x}", "a=b"])
 # Nine bytes a character at worst, and 255 of them in the name of a folder.
 VALUES = st.text(min_size=1, max_size=20) | AWKWARD
-KEYS = st.tuples(VALUES, VALUES, VALUES)
+KEYS = st.tuples(VALUES, VALUES, st.dates().map(str))
 
 
 @given(KEYS)
@@ -98,6 +98,8 @@ def test_a_symbol_is_spelled_as_the_design_says() -> None:
         "exchange=a/date=c/symbol=b",
         "exchange=a/symbol=/date=c",
         "exchange=a/symbol/date=c",
+        *(f"exchange=a/symbol=b/date={day}" for day in ("2025-13-01", "2025-02-29", "2025-1-1")),
+        *(f"exchange=a/symbol=b/date={day}" for day in ("20250101", "null", "2025-01-01 ")),
         "",
     ],
 )

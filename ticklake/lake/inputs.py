@@ -71,7 +71,7 @@ def read_files(item: InputSpec) -> str:
 def read_segments(item: InputSpec, files: str) -> str:
     """Return SQL for the rows of raw segments, as `macros/lake_segments.sql` renders it."""
     partition = "".join(
-        f"cast(url_decode(regexp_extract(filename, '.*/{name}=([^/]*)/', 1)) as {kind}) "
+        f"try_cast(url_decode(regexp_extract(filename, '.*/{name}=([^/]*)/', 1)) as {kind}) "
         f'as "{name}", '
         for name, kind in item.columns.items()
         if name in item.partition_by

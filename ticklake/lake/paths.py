@@ -8,6 +8,7 @@ encoded more characters.
 
 import unicodedata
 from collections.abc import Sequence
+from datetime import date
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
@@ -27,6 +28,9 @@ FIRST_PRINTABLE = 0x20
 PLAIN = "@$&+,;!()"
 """Printable ASCII that stays as it is, besides letters, digits and `_.-~`."""
 
+CALENDAR = {"date": "", "month": "-01"}
+"""Columns that say when, and what makes a day of their values."""
+
 NO_VALUE = {"NULL", "__HIVE_DEFAULT_PARTITION__"}
 """What DuckDB reads as no value at all, unless a character of it is encoded."""
 
@@ -40,7 +44,10 @@ def partition_path(columns: Sequence[str], key: Key) -> str:
 
 
 def partition_key(columns: Sequence[str], path: str) -> Key | None:
-    """Return the values in a partition path, or None where it is not one of these columns."""
+    """Return the values in a partition path, or None if it is not one of these columns.
+
+    A `date` has to be a day as `2025-08-01`, a `month` one as `2025-08`.
+    """
     parts = path.split("/")
     if len(parts) != len(columns):
         return None
@@ -50,7 +57,17 @@ def partition_key(columns: Sequence[str], path: str) -> Key | None:
         if name != column or not equals or not value:
             return None
         values.append(unquote(value))
+        if column in CALENDAR and not _is_in_calendar(values[-1], CALENDAR[column]):
+            return None
     return tuple(values)
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_in_calendar(value: str, rest: str) -> bool:
+    try:
+        return date.fromisoformat(value + rest).isoformat() == value + rest
+    except ValueError:
+        return False
 
 
 def unusable(value: str) -> str | None:

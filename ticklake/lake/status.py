@@ -6,12 +6,10 @@ from datetime import date, timedelta
 from itertools import pairwise
 
 from ticklake.lake.catalog import TableListing
-from ticklake.lake.paths import Key, project
+from ticklake.lake.paths import CALENDAR, Key, project
 from ticklake.lake.planning import Selection
 from ticklake.lake.storage import Storage
 from ticklake.lake.tables import LakeTable, Published
-
-CALENDAR = ("date", "month")
 
 
 @dataclass

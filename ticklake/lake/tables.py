@@ -11,6 +11,7 @@ import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from ticklake.lake.errors import READ_ONLY, ReadOnlyError
@@ -132,10 +133,15 @@ class RawTable:
         """
         cache = Cache(self.storage, self.location)
         segments: dict[Key, list[Entry]] = {}
+        strays = []
         for entry in self.storage.entries(self.location):
             key = self.key_of(entry.path)
-            if key is not None and entry.path not in hidden:
+            if key is None and entry.path.endswith(".parquet"):
+                strays.append(entry.path)
+            elif key is not None and entry.path not in hidden:
                 segments.setdefault(key, []).append(entry)
+        if strays:
+            _warn_of_strays(self.location, ", ".join(self.columns), len(strays), strays[0])
         missing: dict[Key, list[tuple[str, str]]] = {}
         present = {entry.path for entries in segments.values() for entry in entries}
         for path, error_type in sorted((set_aside or {}).items()):
@@ -326,6 +332,18 @@ class LakeTable:
         if data.tag != written_as and sha256_of(self.storage, data.path) != item.sha256:
             return replace(item, damage="data.parquet does not have the hash in meta.json")
         return item
+
+
+@cache  # raw tables are looked at again when a segment was set aside
+def _warn_of_strays(location: str, columns: str, count: int, first: str) -> None:
+    LOG.warning(
+        "Nothing reads %d Parquet files in %s that are in no partition by %s, such as %s. "
+        "`ticklake verify` names them all.",
+        count,
+        location,
+        columns,
+        first,
+    )
 
 
 def sha256_of(storage: Storage, path: str) -> str:
