@@ -5,6 +5,7 @@ rest is the same for all of them. The work in a process is `loaders.worker`. Imp
 command itself needs neither Arrow nor DuckDB.
 """
 
+import ast
 import hashlib
 import json
 import multiprocessing
@@ -19,12 +20,16 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from loaders.source import Source, SourceObject, open_source
 from ticklake.lake import raw
+from ticklake.lake.paths import spellings
 from ticklake.lake.storage import Storage, open_storage
 
 if TYPE_CHECKING:
     from loaders.worker import Sink
 
 LEDGER_THREADS: Final = 16
+
+_TEXT: Final = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+"""A string as Python represents it."""
 
 State = Literal["landed", "skipped", "quarantined", "failed"]
 
@@ -265,31 +270,72 @@ def _ledgers_of(
     An object that was landed before as something else (another exchange, symbol, channel or
     interval) gets a name of its own, so that both are kept; the last value says so.
     """
-    notes = [""] * len(items)
-    renamed = list(items)
     first = _read_ledgers(storage, loader, items)
-    for place, (item, (entry, _)) in enumerate(zip(items, first, strict=True)):
-        now = _landed_as(repr(item.parser))
-        before = _landed_as(entry.reader) if entry is not None else now
-        if before != now:
-            mark = hashlib.sha256(json.dumps(now, sort_keys=True).encode()).hexdigest()[:8]
-            renamed[place] = replace(item, name=f"{item.name}-{mark}")
-            notes[place] = (
-                f"it was landed before as {_listed(before)}; both are kept. If it was landed by "
-                "mistake, `ticklake delete` takes it out"
+    marked = [
+        replace(item, name=f"{item.name}-{_mark(item)}")
+        for item, (entry, _) in zip(items, first, strict=True)
+        if entry is None or not _is_landed_as(entry, item)
+    ]
+    second = dict(zip(marked, _read_ledgers(storage, loader, marked), strict=True))
+    own = iter(marked)
+    for item, (entry, is_whole) in zip(items, first, strict=True):
+        if entry is not None and _is_landed_as(entry, item):
+            yield item, entry, is_whole, _replaced(entry, item)
+            continue
+        other = next(own)
+        ledger = second[other]
+        if entry is None and ledger[0] is None:
+            yield item, None, False, ""
+        elif entry is None:  # what was landed under the plain name has been deleted
+            yield other, *ledger, _replaced(ledger[0], item)
+        else:
+            before = _listed(_said(entry.reader))
+            note = (
+                f"it was landed before as {before}; both are kept. If it was landed by mistake, "
+                "`ticklake delete` takes it out"
             )
-    second = iter(_read_ledgers(storage, loader, [item for item in renamed if item not in items]))
-    for old, new, ledger, note in zip(items, renamed, first, notes, strict=True):
-        yield new, *(ledger if new is old else next(second)), note
+            yield other, *ledger, note
 
 
-def _landed_as(reader: str) -> dict[str, str]:
+def _said(reader: str) -> dict[str, str]:
     """Return what the options of a parser say that an object is, from its representation."""
     return {
-        name: found[1]
+        name: str(ast.literal_eval(found[1]))
         for name in ("channel", "exchange", "symbol", "interval")
-        if (found := re.search(rf"\b{name}='([^']*)'", reader))
+        if (found := re.search(rf"\b{name}=({_TEXT})", reader))
     }
+
+
+def _mark(item: Item) -> str:
+    said = json.dumps(_said(repr(item.parser)), sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()[:8]
+
+
+def _is_landed_as(entry: raw.LedgerEntry, item: Item) -> bool:
+    """Say whether an object was landed as what it is to be landed as now.
+
+    What options leave open is what the columns say. They agree with options that are given, so an
+    object is the same with and without them if all its segments are of these.
+    """
+    before, now = _said(entry.reader), _said(repr(item.parser))
+    return all(
+        before[name] == value
+        if name in before
+        else all(_has_value(segment.path, name, value) for segment in entry.segments)
+        for name, value in now.items()
+    )
+
+
+def _has_value(path: str, column: str, value: str) -> bool:
+    """Say whether a segment is in the partition of a value of a column."""
+    return bool({f"{column}={value}", *spellings(column, value)} & set(path.split("/")))
+
+
+def _replaced(entry: raw.LedgerEntry | None, item: Item) -> str:
+    """Return what to say if an object was landed with other options: the last ones count."""
+    if entry is None or not entry.rows or entry.reader == repr(item.parser):
+        return ""
+    return f"it replaces the {entry.rows:,} rows that other options or an earlier version landed"
 
 
 def _listed(values: dict[str, str]) -> str:

@@ -7,14 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tests.conftest import Lake
-from tests.integration.landed import content, land
+from tests.integration.landed import content, land, rows
+from ticklake.cli import main
 from ticklake.lake.lease import break_leases
 from ticklake.lake.raw import LANDING, unfinished
 from ticklake.lake.tables import RawTable, sha256_of
 
 CHANGES = ("publish", "write", "delete")
+LOCAL = pytest.mark.parametrize("lake", ["local"], indirect=True)
+FIRST_DAY = ("--from", "20250101", "--to", "20250101")
 DAYS = ("2025-01-01", "2025-01-02", "2025-01-03", "2025-01-04")
 
 
@@ -159,3 +163,56 @@ def test_a_file_landed_as_something_else_is_kept_twice_and_the_output_says_so(
         f"raw/trades/exchange=a/symbol=S/date={DAYS[0]}",
         f"raw/trades/exchange=b/symbol=S/date={DAYS[1]}",
     ]
+
+
+@LOCAL
+def test_names_with_quotes_are_told_apart(lake: Lake, tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    trades(file, DAYS[:1], 1)
+    for symbol in ("A'B", "C'D", 'E"F', "G\\H"):
+        land("csv", file, "--channel", "trades", "--exchange", "a", "--symbol", symbol)
+    assert len(rows(lake, "trades", "distinct symbol")) == 4
+
+
+@LOCAL
+def test_a_file_keeps_its_name_when_its_other_landing_was_deleted(
+    lake: Lake, tmp_path: Path
+) -> None:
+    file = tmp_path / "t.csv"
+    trades(file, DAYS[:1], 1)
+    options = [("--channel", "trades", "--exchange", "a", "--symbol", name) for name in "AB"]
+    for each in options:
+        land("csv", file, *each)
+    deleted = CliRunner().invoke(
+        main, ["delete", "--table", "raw.trades", "--symbol", "A", "--yes", *FIRST_DAY]
+    )
+    assert deleted.exit_code == 0, deleted.output
+    assert "1 skipped" in land("csv", file, *options[1]).output
+    assert "1 landed" in land("csv", file, *options[0]).output
+    assert sorted(rows(lake, "trades", "symbol")) == [("A",), ("B",)]
+
+
+@LOCAL
+@pytest.mark.parametrize("given_first", [True, False])
+def test_options_that_say_what_the_columns_say_make_no_second_landing(
+    lake: Lake, tmp_path: Path, given_first: bool
+) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text(f"time,exchange,symbol,price,size\n{DAYS[0]}T00:00:00,x,S/T,1,1\n")
+    given = ("--exchange", "x", "--symbol", "S/T")
+    for options in (given, ()) if given_first else ((), given):
+        assert "1 landed" in land("csv", file, "--channel", "trades", *options).output
+    assert rows(lake, "trades", "symbol") == [("S/T",)]
+
+
+@LOCAL
+def test_what_other_options_landed_is_replaced_and_the_output_says_so(
+    lake: Lake, tmp_path: Path
+) -> None:
+    file, config = tmp_path / "t.csv", tmp_path / "config.json"
+    file.write_text(f"time,pair,base,price,size\n{DAYS[0]}T00:00:00,S-T,S,1,1\n")
+    land("csv", file, "--channel", "trades", "--exchange", "x")
+    config.write_text('{"columns": {"symbol": "base"}}')
+    output = land("csv", file, "--channel", "trades", "--exchange", "x", "--config", config).output
+    assert "it replaces the 1 rows that other options or an earlier version landed" in output
+    assert rows(lake, "trades", "symbol") == [("S",)]
