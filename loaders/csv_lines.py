@@ -134,7 +134,7 @@ class CsvObject:
         """Lines before the header that are not rows."""
         self.read = 0
         """Lines read so far, without the header and blank ones."""
-        self._cut: tuple[BrokenObjectError, bytes] | None = None
+        self._cuts: list[tuple[BrokenObjectError, bytes]] = []
         self._chunks = chunks(
             stream,
             codec=codec,
@@ -159,8 +159,8 @@ class CsvObject:
             self.skipped += is_skipped
             self._skip(rest)
         if not line.strip():
-            if self._cut is not None:
-                raise self._cut[0]
+            if self._cuts:
+                raise self._cuts[0][0]
             raise BrokenObjectError("NO_HEADER", "there is no line in it")
         try:
             head = line.decode()
@@ -203,6 +203,7 @@ class CsvObject:
         self.read += self.skipped
         first = self._first_line
         for text in self._texts():
+            first += self._tell_cuts(first, reject)
             count = text.count(b"\n") + (not text.endswith(b"\n"))
             table = self._fast(text, count)
             if table is None:
@@ -213,14 +214,19 @@ class CsvObject:
                 lines = Lines(table, np.arange(first, first + count), text, first)
             yield self._without_headers(lines, reject, skip)
             first += count
-        if self._cut is not None:
-            error, rest = self._cut
-            told = f"{error.message}; all whole lines before it are read"
-            self.read += 1
-            reject(BadLine(first, error.error_type, told, rest))
+        self._tell_cuts(first, reject)
 
     def _note_cut(self, error: BrokenObjectError, rest: bytes) -> None:
-        self._cut = error, rest
+        self._cuts.append((error, rest))
+
+    def _tell_cuts(self, number: int, reject: Callable[[BadLine], None]) -> int:
+        """Reject the part of a line before each cut since the last call; return how many."""
+        cuts, self._cuts = self._cuts, []
+        for place, (error, rest) in enumerate(cuts, number):
+            told = f"{error.message}; all whole lines before it are read"
+            reject(BadLine(place, error.error_type, told, rest))
+        self.read += len(cuts)
+        return len(cuts)
 
     def sample(self) -> dict[str, list[str]]:
         """Return the values of each column in the first lines, which stay to be read."""

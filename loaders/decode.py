@@ -3,10 +3,13 @@
 import codecs
 import io
 import json
+import re
+import shutil
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final, Literal, Protocol
+from typing import Any, BinaryIO, Final, Literal, Protocol, cast
 
 import lz4.frame
 import pyarrow as pa
@@ -130,6 +133,10 @@ class Text(Protocol):
         """
         ...
 
+    def resume(self) -> bool:
+        """Go on after a cut, and return whether there is anything after it."""
+        ...
+
     def broken(self, error_type: str, message: str) -> BrokenObjectError:
         """Return an error that knows how far the object has been read."""
         ...
@@ -139,7 +146,17 @@ def open_text(stream: BinaryIO, codec: Codec) -> Text:
     """Return the text of an object. What is damaged raises as it is read."""
     if codec == "lz4" or codec == "gzip":
         return _Frames(stream, codec)
+    if codec is not None and not stream.seekable():
+        stream = _copied(stream)  # a cut object is read twice
     return _Stream(stream, codec)
+
+
+def _copied(stream: BinaryIO) -> BinaryIO:
+    """Return a copy on disk, which goes away when it is closed."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the text that is read from it
+    shutil.copyfileobj(stream, file, READ_SIZE)
+    file.seek(0)
+    return cast(BinaryIO, file)
 
 
 OnCut = Callable[[BrokenObjectError, bytes], None]
@@ -161,7 +178,8 @@ def chunks(
     Where chunks are cut depends on the decoded text alone, not on how the stream hands out its
     bytes. Text of an `encoding` is given out as UTF-8. Of a compressed object that is cut, as by a
     recorder that was killed, the whole lines are yielded if there is `on_cut`; otherwise it is
-    broken. Raises BrokenObjectError.
+    broken. A recorder that was started again may have appended to it: the lines after the cut
+    follow. Raises BrokenObjectError.
     """
     decoded = open_text(stream, codec)
     if encoding is not None:
@@ -191,7 +209,11 @@ def chunks(
         if ended:
             if decoded.cut is not None and on_cut is not None:
                 on_cut(decoded.cut, rest)
-            return
+            if not decoded.resume():
+                return
+            offset += len(rest)
+            rest, wanted = b"", size
+            continue
         wanted = size if len(rest) < size else 2 * len(rest)
 
 
@@ -215,8 +237,22 @@ def _ends_whole(text: bytes) -> bool:
     return True
 
 
+_MAGICS: Final = {"gzip": b"\x1f\x8b\x08", "lz4": b"\x04\x22\x4d\x18"}
+_HEADERS: Final = {
+    "gzip": re.compile(rb"\x1f\x8b\x08[\0-\x1f].{4}[\0\2\4][\0-\x0d\xff]", re.DOTALL),
+    "lz4": re.compile(rb"\x04\x22\x4d\x18[\x40-\x7f][\x40-\x70]", re.DOTALL),
+}
+_HEADER_SIZE: Final = 10
+_TRIED: Final = 64 << 10
+"""Bytes that have to decode for a header in the middle of a frame to count as one."""
+
+
 class _Frames:
-    """The text of one or more LZ4 frames or gzip members."""
+    """The text of one or more LZ4 frames or gzip members.
+
+    If a frame begins before the one before it has ended, the object was cut there and then
+    appended to.
+    """
 
     def __init__(self, stream: BinaryIO, codec: Literal["lz4", "gzip"]) -> None:
         self.cut: BrokenObjectError | None = None
@@ -224,7 +260,10 @@ class _Frames:
         self._codec = codec
         self._decoder = self._new_decoder()
         self._begun = False
-        self._consumed = 0
+        self._held = b""  # what was read, of which the bytes from `_place` on are not decoded
+        self._place = 0
+        self._read = 0
+        self._is_all_read = False
         self._decoded = 0
 
     def read(self, size: int) -> bytes:
@@ -234,28 +273,37 @@ class _Frames:
             size -= len(part)
         return b"".join(parts)
 
+    def resume(self) -> bool:
+        if self.cut is None or self._place == len(self._held):
+            return False
+        self.cut = None
+        self._decoder = self._new_decoder()
+        self._begun = False
+        return True
+
     def broken(self, error_type: str, message: str) -> BrokenObjectError:
         return BrokenObjectError(error_type, message, self._consumed, self._decoded)
+
+    @property
+    def _consumed(self) -> int:
+        return self._read - (len(self._held) - self._place)
 
     def _new_decoder(self) -> Any:
         return lz4.frame.LZ4FrameDecompressor() if self._codec == "lz4" else _GzipMember()
 
     def _next(self, size: int) -> bytes | None:
-        """Return up to `size` bytes of text, possibly none yet, or None at the end."""
-        left_over = b""
+        """Return up to `size` bytes of text, possibly none yet, or None at the end or a cut."""
+        if self.cut is not None:
+            return None
         if self._decoder.eof:
-            left_over = self._decoder.unused_data or b""
+            self._place -= len(self._decoder.unused_data or b"")
             self._decoder = self._new_decoder()
             self._begun = False
         data = b""
         if self._decoder.needs_input:
-            data = left_over or self._stream.read(READ_SIZE)
-            if not left_over:
-                self._consumed += len(data)
+            data = self._piece()
             if not data:
-                if self._begun or (self._codec == "lz4" and not self._consumed):
-                    kind = f"{self._codec}_truncated".upper()
-                    self.cut = self.broken(kind, f"the {self._codec} stream ends before its end")
+                self._end()
                 return None
             if self._codec == "gzip" and not self._begun:
                 data = data.lstrip(b"\0")  # padding between and after members
@@ -271,6 +319,50 @@ class _Frames:
         if why := bomb(self._consumed, self._decoded):
             raise self.broken("DECOMPRESSION_BOMB", why)
         return text
+
+    def _piece(self) -> bytes:
+        """Return the next bytes up to where a frame may begin; none at the end or a cut."""
+        while not self._is_all_read and len(self._held) - self._place < _TRIED:
+            more = self._stream.read(READ_SIZE)
+            self._is_all_read = not more
+            self._read += len(more)
+            self._held = self._held[self._place :] + more
+            self._place = 0
+        begin = self._place
+        end = self._next_header(begin if self._begun else begin + 1)
+        if end == begin and self._begun and end < len(self._held):
+            if self._begins_frame(begin):
+                return b""
+            end = self._next_header(begin + 1)
+        self._place = end
+        return self._held[begin:end]
+
+    def _next_header(self, begin: int) -> int:
+        """Return where the next header may be, else the end of what can be searched for one."""
+        place = self._held.find(_MAGICS[self._codec], begin)
+        while place >= 0:
+            if _HEADERS[self._codec].match(self._held, place):
+                return place
+            place = self._held.find(_MAGICS[self._codec], place + 1)
+        return len(self._held) - (0 if self._is_all_read else _HEADER_SIZE - 1)
+
+    def _begins_frame(self, place: int) -> bool:
+        """Return whether a frame begins, and its header is not there by chance."""
+        data = self._held[place : place + _TRIED]
+        try:
+            self._new_decoder().decompress(data, max_length=READ_SIZE)
+        except (RuntimeError, zlib.error):
+            return False
+        return True
+
+    def _end(self) -> None:
+        """Note whether the text is cut where it ends."""
+        kind = f"{self._codec}_truncated".upper()
+        if self._place < len(self._held):
+            told = f"is cut at byte {self._consumed:,}, where another one begins"
+            self.cut = self.broken(kind, f"the {self._codec} stream {told}")
+        elif self._begun or (self._codec == "lz4" and not self._read):
+            self.cut = self.broken(kind, f"the {self._codec} stream ends before its end")
 
 
 class _GzipMember:
@@ -329,7 +421,7 @@ class _Stream:
             is_cut = "Truncated" in str(error)
             kind = f"{self._codec}_{'truncated' if is_cut else 'corrupt'}".upper()
             broken = self.broken(kind, f"not a whole {self._codec} stream ({error})")
-            if not is_cut or not self._stream.seekable():
+            if not is_cut:
                 raise broken from None
             self.cut = broken
             parts.append(self._up_to_cut())
@@ -337,6 +429,9 @@ class _Stream:
 
     def broken(self, error_type: str, message: str) -> BrokenObjectError:
         return BrokenObjectError(error_type, message, self._source.consumed, self._decoded)
+
+    def resume(self) -> bool:
+        return False
 
     def _up_to_cut(self) -> bytes:
         """Return the text before a cut that Arrow has decoded and thrown away."""
@@ -378,6 +473,11 @@ class _Recoded:
     @property
     def cut(self) -> BrokenObjectError | None:
         return self._text.cut
+
+    def resume(self) -> bool:
+        self._begun = self._ended = False
+        self._decoder = None
+        return self._text.resume()
 
     def broken(self, error_type: str, message: str) -> BrokenObjectError:
         return self._text.broken(error_type, message)

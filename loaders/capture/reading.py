@@ -39,9 +39,11 @@ def read_capture(parser: CaptureParser, source: Source, found: SourceObject, sin
     number = 1
 
     def reject_tail(error: BrokenObjectError, rest: bytes) -> None:
+        nonlocal number
         sink.read(1)
         told = f"{error.message}; all whole lines before it are read"
         sink.reject(error.error_type, told, line=number, content=rest)
+        number += 1
 
     with source.open(found.path) as stream:
         # A recorder that was killed leaves its last line cut off: that is one bad line.

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import random
 import zlib
 from typing import Any, BinaryIO, cast
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loaders.csv_lines import BadLine, CsvObject
-from loaders.decode import BrokenObjectError, Codec, chunks
+from loaders.decode import BrokenObjectError, Codec, Peeked, chunks
 
 TEXT = b"".join(b"%d,%d\n" % (number, number * 7_919 % 1_000_003) for number in range(3_000))
 PACKED: dict[Codec, bytes] = {
@@ -71,6 +72,88 @@ def test_a_cut_object_is_broken_for_who_needs_it_whole(codec: Codec) -> None:
     with pytest.raises(BrokenObjectError) as error:
         list(chunks(io.BytesIO(PACKED[codec][:-9]), codec=codec, json_lines=False))
     assert error.value.error_type == f"{codec}_TRUNCATED".upper()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(["gzip", "lz4"]), st.floats(0, 1), st.integers(50, 5_000))
+def test_lines_appended_to_a_cut_object_are_read(codec: Codec, share: float, size: int) -> None:
+    whole = PACKED[codec]
+    end = 20 + int((len(whole) - 30) * share)
+    text, cuts = lines_of(whole[:end] + whole + whole[:end], codec, size)
+    alone, ((_, rest),) = lines_of(whole[:end], codec, size)
+    assert text == alone + TEXT + alone
+    assert cuts == [(f"{codec}_TRUNCATED".upper(), rest)] * 2
+
+
+@pytest.mark.parametrize("codec", ["gzip", "lz4"])
+def test_a_cut_in_the_middle_says_where_it_is(codec: Codec) -> None:
+    data = PACKED[codec][:5_000] + PACKED[codec]
+    with pytest.raises(BrokenObjectError, match="at byte 5,000, where another one begins"):
+        list(chunks(io.BytesIO(data), codec=codec, json_lines=False))
+
+
+def test_a_cut_may_be_anywhere_in_what_is_read_at_once() -> None:
+    noise = random.Random(1).randbytes(1 << 20).hex().encode()  # text of which gzip makes a half
+    lines = b"\n".join(noise[place : place + 100] for place in range(0, len(noise), 100)) + b"\n"
+    data = gzip.compress(lines, mtime=0)
+    for end in range((1 << 20) - 11, (1 << 20) + 2):
+        before = zlib.decompressobj(31).decompress(data[:end])
+        text, ((_, rest),) = lines_of(data[:end] + data, "gzip", 1 << 20)
+        assert text == before.removesuffix(rest) + lines
+
+
+def test_the_bytes_of_a_header_by_chance_are_no_cut() -> None:
+    lines = b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + b"stored as it is\n" * 100
+    assert lines_of(gzip.compress(lines, 0), "gzip") == (lines, [])
+
+
+class Forward(io.BytesIO):
+    """A stream that cannot seek, as that of an object on S3."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        raise io.UnsupportedOperation
+
+
+@pytest.mark.parametrize("codec", PACKED)
+def test_a_cut_object_that_cannot_be_read_twice_gives_all_its_whole_lines(codec: Codec) -> None:
+    def read(stream: io.BytesIO) -> tuple[bytes, list[Any]]:
+        told: list[Any] = []
+        found = chunks(
+            cast(BinaryIO, Peeked(stream)),
+            1_000,
+            codec=codec,
+            json_lines=False,
+            on_cut=lambda error, rest: told.append((error.error_type, rest)),
+        )
+        return b"".join(chunk.text for chunk in found), told
+
+    whole = pa.compress(TEXT * 30, codec, asbytes=True)
+    data = whole[:-30]
+    text, told = read(Forward(data))
+    assert (text, told) == read(io.BytesIO(data))
+    assert text.endswith(b"\n")
+    assert len(told) == 1
+
+
+def test_a_csv_that_was_appended_to_after_a_cut_numbers_its_lines() -> None:
+    bad: list[BadLine] = []
+    skipped: list[tuple[str, int]] = []
+    content = b"price,size\n" + TEXT
+    whole = gzip.compress(content, mtime=0)
+    file = CsvObject(cast(BinaryIO, io.BytesIO(whole[:9_000] + whole)), "gzip")
+    numbers = [
+        number
+        for lines in file.lines(bad.append, lambda *told: skipped.append(told))
+        for number in lines.numbers.tolist()
+    ]
+    (cut,) = bad
+    assert cut.error_type == "GZIP_TRUNCATED"
+    assert skipped == [("repeated headers", 1)]
+    assert numbers[-3_000:] == list(range(cut.number + 2, cut.number + 3_002))
+    assert file.read == len(numbers) + 2
 
 
 def test_a_damaged_gzip_is_broken_whoever_reads_it() -> None:
