@@ -239,6 +239,14 @@ def test_options_that_say_two_things_or_none_are_refused(
     assert not everything(local.storage)
 
 
+@pytest.mark.parametrize("symbol", ["n" * 300, "", "a\nb"])
+def test_a_symbol_that_no_lake_can_have_is_refused(local: Lake, symbol: str) -> None:
+    refused = CliRunner().invoke(main, ["delete", "--symbol", symbol, "--yes"])
+    assert refused.exit_code == 1
+    assert "No lake has the symbol" in refused.output
+    assert not list(local.storage.entries("raw"))
+
+
 def test_a_wallet_that_collectors_bring_back_is_found_by_verify(local: Lake, source: str) -> None:
     land(source, expect=1)
     delete("--user", A, "--yes")

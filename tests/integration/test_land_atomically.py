@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from tests.conftest import Lake
 from tests.integration.landed import content, land, rows
 from ticklake.cli import main
+from ticklake.lake import raw
 from ticklake.lake.lease import break_leases
 from ticklake.lake.raw import LANDING, unfinished
 from ticklake.lake.tables import RawTable, sha256_of
@@ -216,3 +217,31 @@ def test_what_other_options_landed_is_replaced_and_the_output_says_so(
     output = land("csv", file, "--channel", "trades", "--exchange", "x", "--config", config).output
     assert "it replaces the 1 rows that other options or an earlier version landed" in output
     assert rows(lake, "trades", "symbol") == [("S",)]
+
+
+@LOCAL
+def test_an_object_is_withdrawn_whole_or_not_at_all(lake: Lake, tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    trades(file, DAYS, 1)
+    land_file(file)
+    ((source, name),) = raw.read_ledgers(lake.storage)
+    delete = lake.storage.delete
+
+    deleted = []
+
+    def one(path: str) -> None:
+        if deleted:
+            raise KilledError
+        deleted.append(path)
+        delete(path)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KilledError):
+        patch.setattr(lake.storage, "delete", one)
+        raw.withdraw(lake.storage, source, name)
+    assert len(segments(lake)) == len(DAYS) - 1
+    assert visible(lake) == {}
+    raw.withdraw(lake.storage, source, name)
+    assert segments(lake) == {}
+    assert unfinished(lake.storage) == {}
+    assert "1 landed" in land_file(file)
+    assert len(visible(lake)) == len(DAYS)

@@ -64,10 +64,10 @@ def delete(
             "A wallet or a symbol is erased for all days. "
             "To delete a range of days, give --table with --from and --to."
         )
-    from ticklake.lake.erasures import Erasure, erasure_of_user
+    from ticklake.lake.erasures import erasure_of_symbol, erasure_of_user
     from ticklake.lake.storage import open_storage
 
-    erasure = Erasure(symbol=symbol, exchange=exchange) if user is None else erasure_of_user(user)
+    erasure = erasure_of_symbol(symbol, exchange) if user is None else erasure_of_user(user)
     _erase(open_storage(lake_root()), erasure, user or str(erasure), yes=yes)
 
 

@@ -40,12 +40,12 @@ def apply() -> None:
 @click.option("--exchange", help="The exchange, if the symbol was erased of one exchange only.")
 def lift(user: str | None, symbol: str | None, exchange: str | None) -> None:
     """Let landing bring a wallet or a symbol back. What was erased has to be landed again."""
-    from ticklake.lake.erasures import Erasure, erasure_of_user
+    from ticklake.lake.erasures import erasure_of_symbol, erasure_of_user
     from ticklake.lake.erasures import lift as lift_erasure
     from ticklake.lake.storage import open_storage
 
     if (user is None) == (symbol is None) or (user is not None and exchange is not None):
         raise click.UsageError("Give --user, or --symbol and, if it was given then, --exchange.")
-    erasure = Erasure(symbol=symbol, exchange=exchange) if user is None else erasure_of_user(user)
+    erasure = erasure_of_symbol(symbol, exchange) if user is None else erasure_of_user(user)
     lift_erasure(open_storage(lake_root()), erasure)
     click.echo(f"Lifted: {user or erasure}. `ticklake land ... --force` lands it again.")

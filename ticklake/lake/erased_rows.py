@@ -36,6 +36,8 @@ _REPLACED: Final = b"erased"
 
 _USER: Final = "user"
 _SYMBOLS: Final = ("symbol", "coin")
+_CALLED: Final = (*_SYMBOLS, "s", "pair", "instrument", "instrument_name", "market", "ticker")
+"""Fields of a rejected row that name its symbol, in what exchanges send."""
 """Columns of the symbol, if a channel is not partitioned by it."""
 
 
@@ -305,10 +307,15 @@ def _is_erased(address: bytes, erasures: Erasures) -> bool:
 
 def _names_symbol(entry: Any, erasures: Erasures) -> bool:
     """Say whether a rejected row says in a field of its own that it is of an erased symbol."""
-    symbols = {symbol for _, symbol in erasures.symbols}
     match entry:
         case dict():
-            names = (entry.get(name) for name in _SYMBOLS)
+            exchange = entry.get("exchange")
+            symbols = {
+                symbol
+                for of, symbol in erasures.symbols
+                if of is None or not isinstance(exchange, str) or of == exchange
+            }
+            names = (entry.get(name) for name in _CALLED)
             if any(isinstance(name, str) and name in symbols for name in names):
                 return True
             return any(_names_symbol(item, erasures) for item in entry.values())

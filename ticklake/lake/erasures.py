@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from ticklake.lake.errors import LakeError
-from ticklake.lake.paths import partition_key, partition_path
+from ticklake.lake.paths import partition_key, partition_path, unusable
 from ticklake.lake.storage import Storage
 
 ERASED: Final = "raw/_erased"
@@ -78,6 +78,14 @@ def erasure_of_user(address: str) -> Erasure:
             f"{address!r} is not the address of a wallet. Give 0x and its 40 hexadecimal digits."
         )
     return Erasure(user=address_hash(address.strip()))
+
+
+def erasure_of_symbol(symbol: str | None, exchange: str | None) -> Erasure:
+    """Return the erasure of a symbol. Raises LakeError for one that no lake can have."""
+    for what, name in (("symbol", symbol or ""), ("exchange", exchange)):
+        if name is not None and (why := unusable(name)):
+            raise LakeError(f"No lake has the {what} {name[:60]!r}: it {why}.")
+    return Erasure(symbol=symbol, exchange=exchange)
 
 
 @lru_cache(maxsize=1 << 16)

@@ -237,12 +237,19 @@ def forget_ledger(storage: Storage, source: str, name: str) -> None:
 
 
 def withdraw(storage: Storage, source: str, name: str) -> None:
-    """Remove all that an object has landed, from quarantine too, and forget that it was."""
+    """Remove all that an object has landed, from quarantine too, and forget that it was.
+
+    A build sees all of it or nothing: a mark hides the segments while they go.
+    """
     entry = read_ledger(storage, source, name)
-    for segment in entry.segments if entry else ():
-        storage.delete(segment.path)
+    if entry and entry.segments:
+        mark = {"entry": "withdrawn", "segments": [segment.path for segment in entry.segments]}
+        storage.write(_path(LANDING, source, name), _json(mark))
+        for segment in entry.segments:
+            storage.delete(segment.path)
     release(storage, f"{source}/{name}")
     forget_ledger(storage, source, name)
+    storage.delete(_path(LANDING, source, name))
 
 
 def safe_name(name: str) -> str:
