@@ -235,9 +235,10 @@ def test_an_object_is_withdrawn_whole_or_not_at_all(lake: Lake, tmp_path: Path) 
         deleted.append(path)
         delete(path)
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KilledError):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lake.storage, "delete", one)
-        raw.withdraw(lake.storage, source, name)
+        with pytest.raises(KilledError):
+            raw.withdraw(lake.storage, source, name)
     assert len(segments(lake)) == len(DAYS) - 1
     assert visible(lake) == {}
     raw.withdraw(lake.storage, source, name)
