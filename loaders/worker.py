@@ -54,6 +54,8 @@ class Sink:
         self.unwanted: Counter[str] = Counter()
         """Lines and rows that are not data, or not asked for, by reason."""
         self.notes: list[str] = []
+        self.id_ranges: dict[str, list[int]] = {}
+        """The smallest and the largest trade id of each day."""
         self._read: int | None = None
         self._kept = self._folded = 0
         self._reject_count = self._reject_bytes = 0
@@ -159,6 +161,14 @@ class Sink:
         """
         self._folded += count
 
+    def ids(self, days: pa.Array, ids: pa.Array) -> None:
+        """Note the ids of trades that are numbered one by one; `days` are their dates."""
+        table = pa.table({"day": days, "id": ids}).group_by("day")
+        for row in table.aggregate([("id", "min"), ("id", "max")]).to_pylist():
+            low, high = row["id_min"], row["id_max"]
+            known = self.id_ranges.setdefault(str(row["day"]), [low, high])
+            known[:] = min(known[0], low), max(known[1], high)
+
     def note(self, message: str) -> None:
         """Tell who lands the object something about it that is no fault of a line."""
         self.notes.append(message)
@@ -243,6 +253,7 @@ def _land(job: Job, storage: Storage, source: Source, folder: Path, erasures: Er
         rejected=rejected,
         extra=extra,
         unwanted=unwanted,
+        id_ranges=dict(sorted(sink.id_ranges.items())),
     )
     if rejected:
         rejects_without_erased(sink.rejects_file, erasures)

@@ -76,6 +76,17 @@ class Series:
         return EXCHANGES[self.market]
 
     @property
+    def id_column(self) -> str | None:
+        """The column of its files that numbers rows one by one, None if none does."""
+        return {"trades": "id", "aggTrades": "agg_trade_id"}.get(self.data)
+
+    @property
+    def rows_a_day(self) -> int | None:
+        """Rows of a whole day, None if days differ."""
+        seconds = interval_seconds(self.interval) if self.interval else None
+        return 86_400 // seconds if seconds else None
+
+    @property
     def has_rows_every_day(self) -> bool:
         """Whether a day without rows is a hole: longer candles begin on some days only."""
         return self.interval not in LONG_INTERVALS
@@ -92,6 +103,13 @@ class Span:
     def is_whole(self) -> bool:
         """Whether these are all days of the month."""
         return len(self.days) == len(days_of(self.month))
+
+
+def interval_seconds(interval: str) -> int | None:
+    """Return the length of the candles of an interval, None if they are longer than a day."""
+    if interval in LONG_INTERVALS:
+        return None
+    return int(interval[:-1]) * {"s": 1, "m": 60, "h": 3_600, "d": 86_400}[interval[-1]]
 
 
 def parse_name(name: str) -> tuple[Series, str] | None:

@@ -18,6 +18,7 @@ CHECKSUM: Final = ".CHECKSUM"
 _SHA256: Final = re.compile(rb"\s*([0-9A-Fa-f]{64})(?:\s|$)")
 _BOM: Final = b"\xef\xbb\xbf"
 _FIRST_LINES: Final = 10
+_TIME_OF_TRADES: Final = {"trades": "time", "aggTrades": "transact_time"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,9 @@ class FileParser:
                         line=reject.line,
                         content=reject.content,
                     )
+                if self.series.id_column is not None:
+                    days = rows.table[_TIME_OF_TRADES[self.series.data]].cast("date32")
+                    sink.ids(days, rows.table[self.series.id_column])
                 table, extra = to_channel(self.series, rows.table, columns)
                 for name, values in extra:
                     count = len(values) - values.null_count

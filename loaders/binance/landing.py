@@ -1,8 +1,8 @@
 """Landing what was chosen, and a second choice for what that could not give.
 
-A monthly file may be broken, or lack days that have daily files; a daily file may be broken while
-the monthly one is whole. Whatever is landed in the end, no day is there twice: daily files whose
-days a monthly file holds are taken out again.
+A monthly file may be broken, or lack days or parts of days that have daily files; a daily file may
+be broken while the monthly one is whole. In the end a daily file stays beside the monthly one only
+if it has more rows of its day; the rows that both have are dropped as duplicates by the build.
 """
 
 from collections.abc import Callable
@@ -12,11 +12,12 @@ from loaders.binance.request import (
     LOADER,
     Plan,
     Wanted,
-    days_held,
     double_of,
     find,
+    incomplete_days,
     listed,
     periods_landed,
+    rows_held,
 )
 from loaders.landing import Report, State, Summary, land
 from ticklake.lake.raw import read_ledger, release, withdraw
@@ -68,7 +69,7 @@ def _second_choice(
     more: list[tuple[Series, str]] = []
     for item in plan.wanted:
         if item.is_by_month:
-            days, why = _days_to_fill(item, storage, states)
+            days, why = _days_to_fill(item, plan, storage, states)
             if days:
                 say(f"{item.series.symbol} {item.span.month}: {why}. Daily files are tried.")
             more += [(item.series, day) for day in days]
@@ -81,8 +82,10 @@ def _second_choice(
     return more
 
 
-def _days_to_fill(item: Wanted, storage: Storage, states: States) -> tuple[list[str], str]:
-    """Return the days that a monthly file did not give, and why."""
+def _days_to_fill(
+    item: Wanted, plan: Plan, storage: Storage, states: States
+) -> tuple[list[str], str]:
+    """Return the days that a monthly file did not give, or not whole, and why."""
     one, month = item.series, item.span.month
     state = states.get((one, month))
     entry = read_ledger(storage, LOADER, one.name(month))
@@ -90,9 +93,14 @@ def _days_to_fill(item: Wanted, storage: Storage, states: States) -> tuple[list[
         return list(item.span.days), "its monthly file cannot be used"
     if state in (None, "failed") or not one.has_rows_every_day:
         return [], ""
-    held = days_held(storage, one, month)
+    held = rows_held(storage, one, month)
     lacking = [day for day in item.span.days if day not in held]
-    return lacking, f"its monthly file has no rows of {listed(lacking)}"
+    partial = [day for day in incomplete_days(storage, one, month) if day in item.span.days]
+    daily = find(plan.source, [(one, day) for day in partial])
+    partial = [day for day in partial if (one, day) in daily]
+    whys = [f"its monthly file has no rows of {listed(lacking)}"] * bool(lacking)
+    whys += [f"its monthly file has only part of {listed(partial)}"] * bool(partial)
+    return sorted({*lacking, *partial}), " and ".join(whys)
 
 
 def _month_for_broken_days(item: Wanted, plan: Plan, states: States) -> bool:
@@ -107,7 +115,7 @@ def _month_for_broken_days(item: Wanted, plan: Plan, states: States) -> bool:
 
 
 def _take_out_doubles(storage: Storage, plan: Plan, say: Say) -> None:
-    """Take out the daily files of days that a monthly file holds."""
+    """Take out the daily files that have no more rows of their day than the monthly file."""
     landed = periods_landed(storage)
     months = dict.fromkeys((item.series, item.span.month) for item in plan.wanted)
     for one, month in months:
@@ -115,8 +123,17 @@ def _take_out_doubles(storage: Storage, plan: Plan, say: Say) -> None:
         daily = [day for day in days_of(month) if day in periods]
         if month not in periods or not daily:
             continue
-        held = days_held(storage, one, month)
-        twice = [day for day in daily if day in held]
+        held = rows_held(storage, one, month)
+        twice = []
+        for day in daily:
+            count = rows_held(storage, one, day)[day]
+            if held[day] >= count:
+                twice.append(day)
+            elif held[day]:
+                say(
+                    f"{one.symbol} {day}: the daily file has {count:,} rows, the monthly file "
+                    f"{held[day]:,}. Both are kept; what they have in common counts once."
+                )
         for day in twice:
             withdraw(storage, LOADER, one.name(day))
         if twice:
@@ -136,7 +153,7 @@ def _settle(storage: Storage, plan: Plan, summary: Summary, states: States) -> N
             if is_month(period):
                 is_settled = all((one, day) in good for day in item.span.days)
             else:
-                held = days_held(storage, one, item.span.month)
+                held = rows_held(storage, one, item.span.month)
                 is_settled = (one, item.span.month) in good and period in held
             if is_settled:
                 release(storage, f"{LOADER}/{one.name(period)}")

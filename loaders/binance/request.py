@@ -2,9 +2,11 @@
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import BinaryIO, Final, Literal
 
 from loaders.binance.archive import (
@@ -27,6 +29,8 @@ LOADER: Final = "binance"
 LOOK_BACK_YEARS: Final = 10
 AT_ONCE: Final = 12
 """Months that are looked up at once to find the latest one."""
+FEW_IDS: Final = 0.01
+"""The share of ids that a day may lack and count as whole: USD-M futures skip some."""
 
 
 Cadence = Literal["daily", "monthly"] | None
@@ -242,25 +246,58 @@ def periods_landed(storage: Storage) -> dict[Series, set[str]]:
     return landed
 
 
-def days_held(storage: Storage, one: Series, period: str) -> set[str]:
-    """Return the days that have rows of a landed file."""
+def rows_held(storage: Storage, one: Series, period: str) -> Counter[str]:
+    """Return the days that have rows of a landed file, and how many."""
     entry = read_ledger(storage, LOADER, one.name(period))
-    days: set[str] = set()
+    days: Counter[str] = Counter()
     for segment in entry.segments if entry else ():
         if not segment.sha256:
             continue  # it was coming when a landing ended early
         folder = segment.path.split("/")[-2]
         name, _, value = folder.partition("=")
         if name == "date":
-            days.add(value)
+            days[value] += segment.rows
         else:
-            days |= _days_in(storage, segment.path)
+            days += _days_in(storage, segment.path)
     return days
 
 
-def _days_in(storage: Storage, path: str) -> set[str]:
-    """Return the days of the candles in a segment."""
-    import pyarrow.compute as pc
+def incomplete_days(storage: Storage, one: Series, month: str) -> list[str]:
+    """Return the days of a landed month that certainly lack rows, in order.
+
+    Candles have to be as many as a day has intervals. Trades are numbered: a day lacks some if the
+    numbers that are missing within it, or between it and the day before or after it, are more than
+    `FEW_IDS` of its trades. Nothing can be said of other files. Daily files that are landed beside
+    the monthly one count.
+    """
+    held = rows_held(storage, one, month)
+    entry = read_ledger(storage, LOADER, one.name(month))
+    ranges = dict(entry.id_ranges) if entry else {}
+    for day in _incomplete(one, held, ranges):
+        daily = read_ledger(storage, LOADER, one.name(day))
+        if daily is not None and daily.rows > held[day]:
+            held[day] = daily.rows
+            ranges |= daily.id_ranges
+    return _incomplete(one, held, ranges)
+
+
+def _incomplete(
+    one: Series, held: Mapping[str, int], ranges: Mapping[str, Sequence[int]]
+) -> list[str]:
+    if one.rows_a_day is not None:
+        return [day for day in sorted(held) if held[day] < one.rows_a_day]
+    days = sorted(ranges.keys() & held.keys())
+    missing = Counter({day: ranges[day][1] - ranges[day][0] + 1 - held[day] for day in days})
+    for day, after in pairwise(days):
+        if date.fromisoformat(after) - date.fromisoformat(day) == timedelta(1):
+            between = max(ranges[after][0] - ranges[day][1] - 1, 0)
+            missing[day] += between
+            missing[after] += between
+    return [day for day in days if missing[day] > FEW_IDS * held[day]]
+
+
+def _days_in(storage: Storage, path: str) -> Counter[str]:
+    """Return the days of the candles in a segment, and how many each has."""
     import pyarrow.parquet as pq
 
     with tempfile.TemporaryFile() as file:
@@ -268,7 +305,8 @@ def _days_in(storage: Storage, path: str) -> set[str]:
             shutil.copyfileobj(stream, file, 1 << 20)
         file.seek(0)
         times = pq.read_table(file, columns=["open_time"])["open_time"]
-    return {str(day) for day in pc.unique(times.cast("date32")).to_pylist()}
+    counts = times.cast("date32").value_counts().to_pylist()
+    return Counter({str(item["values"]): item["counts"] for item in counts})
 
 
 def _refuse_days_of_months(
@@ -279,7 +317,8 @@ def _refuse_days_of_months(
         one, month = item.series, item.span.month
         if month not in landed.get(one, set()):
             continue
-        twice = sorted(days_held(storage, one, month) & set(item.span.days))
+        new = set(item.span.days) - landed.get(one, set())
+        twice = sorted(rows_held(storage, one, month).keys() & new)
         if twice:
             raise LakeError(
                 f"{_called(one)} of {one.symbol} for {listed(twice)} are landed from the monthly "

@@ -8,6 +8,7 @@ import json
 import re
 import threading
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -42,7 +43,7 @@ def trades(period: str, count: int = 3, unit: int = 1) -> str:
     first = datetime.fromisoformat(days_of(period)[0]).replace(tzinfo=UTC)
     begin = int(first.timestamp()) * 1000
     return "".join(
-        f"{begin // DAY_MS * 1000 + number},115637.{number},0.00{number},{number}.5,"
+        f"{begin // DAY_MS * count + number},115637.{number},0.00{number},{number}.5,"
         f"{(begin + number) * unit},{'true' if number % 2 else 'false'}\n"
         for number in range(1, count + 1)
     )
@@ -424,6 +425,71 @@ def test_days_that_a_month_of_klines_lacks_are_found_too(
     weekly = Series("um", "klines", "BTCUSDT", "1w")
     mirror.put(weekly, "2025-08", candle("2025-08-04"))
     assert "0 missing" in land(weekly, days=AUGUST).output
+
+
+def ten_a_day(month: str, **days: int) -> str:
+    """Return ten trades of each day of a month; of some days only the first ones."""
+    return "".join(
+        "".join(trades(day, 10).splitlines(True)[: days.get(f"d{day[-2:]}", 10)])
+        for day in days_of(month)
+    )
+
+
+@ON_DISK
+def test_a_day_that_is_cut_in_the_monthly_file_comes_from_its_daily_file(
+    lake: Lake, land: Land, mirror: Mirror
+) -> None:
+    mirror.put(TRADES, "2025-08", ten_a_day("2025-08", d05=4, d09=7, d20=5))
+    mirror.put(TRADES, "2025-08-05", trades("2025-08-05", 10))  # whole
+    mirror.put(TRADES, "2025-08-09", "".join(trades("2025-08-09", 10).splitlines(True)[:7]))
+    result = land(TRADES, days=AUGUST)
+    assert result.exit_code == 0, result.output
+    assert "only part of 2025-08-05, 2025-08-09" in result.output  # the 20th has no daily file
+    assert "2025-08-05: the daily file has 10 rows, the monthly file 4" in result.output
+    assert landed(lake) == [TRADES.name("2025-08"), TRADES.name("2025-08-05")]
+    distinct = set(rows(lake, "trades", "date::varchar, trade_id"))
+    counts = Counter(day for day, _ in distinct)
+    assert counts == dict.fromkeys(days_of("2025-08"), 10) | {"2025-08-09": 7, "2025-08-20": 5}
+    before = content(lake.storage)
+    again = land(TRADES, days=AUGUST)
+    assert "only part of 2025-08-09. " in again.output
+    assert content(lake.storage) == before
+    # The archive mends the month: it has all that the daily file has.
+    mirror.put(TRADES, "2025-08", ten_a_day("2025-08"))
+    assert land(TRADES, days=AUGUST).exit_code == 0
+    assert landed(lake) == [TRADES.name("2025-08")]
+
+
+@ON_DISK
+def test_a_day_that_lacks_candles_comes_from_its_daily_file(
+    lake: Lake, land: Land, mirror: Mirror
+) -> None:
+    eight_hours = Series("um", "klines", "BTCUSDT", "8h")
+
+    def candles(day: str, count: int = 3) -> str:
+        begin = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * 1000
+        lines = [
+            KLINE.replace(str(MS), str(time)).replace(str(MS + 59_999), str(time + 1))
+            for time in range(begin, begin + DAY_MS, DAY_MS // 3)
+        ]
+        return "".join(lines[:count])
+
+    text = "".join(candles(day, 1 if day == "2025-08-20" else 3) for day in days_of("2025-08"))
+    mirror.put(eight_hours, "2025-08", text)
+    for day in days_of("2025-08"):
+        mirror.put(eight_hours, day, candles(day))
+    assert land(eight_hours, days=AUGUST).exit_code == 0
+    assert landed(lake) == [eight_hours.name("2025-08"), eight_hours.name("2025-08-20")]
+    assert rows(lake, "klines", "count(distinct open_time)", "1") == [(93,)]
+
+
+def test_ids_that_are_not_used_now_and_then_make_no_day_incomplete(
+    lake: Lake, land: Land, mirror: Mirror
+) -> None:
+    lines = [trades(day, 500).splitlines(True) for day in days_of("2025-08")]
+    mirror.put(TRADES, "2025-08", "".join("".join(day[:7] + day[9:]) for day in lines))
+    mirror.put(TRADES, "2025-08-05", trades("2025-08-05", 500))
+    assert "only part" not in land(TRADES, days=AUGUST).output
 
 
 @pytest.mark.parametrize("lake", ["local"], indirect=True)  # months of files are slow on S3

@@ -69,6 +69,8 @@ class LedgerEntry:
     """Number of rows by name of a field that has no column."""
     unwanted: dict[str, int] = field(default_factory=dict)
     """Number of lines and rows that are not data, or were not asked for, by reason."""
+    id_ranges: dict[str, list[int]] = field(default_factory=dict)
+    """The smallest and the largest trade id of each day, if the source numbers its trades."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,8 +53,8 @@ def binance(
     """Land files of Binance's public archive: spot, USD-margined (um), COIN-margined (cm) futures.
 
     Monthly files for whole months, daily files for the rest; each is checked against its .CHECKSUM.
-    If a monthly file is broken, or has no rows of a day, the daily files of those days land, and
-    the other way round; no day lands twice. --daily and --monthly leave out this second choice.
+    If a monthly file is broken, or lacks days or a part of one (candles, or ids of trades), daily
+    files stand in, and the other way round. --daily and --monthly leave out this second choice.
 
     Files that the archive lacks are listed, which is no failure if at least one exists. Without
     days, or with --latest, the newest month of each symbol lands.
