@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loaders import values
-from loaders.aliases import NUMBERED, PARTITION, plain
+from loaders.aliases import NUMBERED, PARTITION, PARTS_OF_SYMBOLS, plain
 from loaders.decode import BrokenObjectError
 from loaders.mapping import ColumnMapping
 
@@ -56,6 +56,8 @@ _USUAL: Final = frozenset(
     for count in counts
 )
 _DISTANCES: Final = 10_000
+_LONG_ENOUGH: Final = 3
+"""Letters of a symbol that no column holds by chance, as S for a sale."""
 
 _LIQUIDATIONS: Final = frozenset(
     ("liquidation", "liquidations", "liq", "liqs", "forceorder", "forceorders")
@@ -91,10 +93,21 @@ _LEVEL_SIDES: Final = {
 }
 """What columns of these names say of a level of a book."""
 _TRADE_IDS: Final = frozenset(("tradeid", "id", "tid", "aggtradeid", "trdmatchid", "guid"))
+_ONE_SIDE: Final = frozenset(("sideisbid", "isbid", "isask"))
+"""Columns that say on which side of a book a level is."""
+_STATUS: Final = frozenset(("status", "orderstatus", "state"))
+_STATES: Final = frozenset(
+    (
+        *("new", "open", "filled", "unfilled", "partiallyfilled", "partial", "closed"),
+        *("canceled", "cancelled", "expired", "rejected"),
+    )
+)
+"""What a column of these names says of an order."""
 _PREVIOUS: Final = frozenset(
     ("prevseqid", "pu", "prevupdateid", "prevseq", "previousupdateid", "firstupdateid")
 )
 """Columns that only a change of a book has."""
+_OF_BOOKS: Final = frozenset((*_IS_WHOLE, *_ONE_SIDE, "updatetype", *_PREVIOUS))
 _KIND_OF_ROW: Final = frozenset(
     ("action", "type", "event", "eventtype", "updatetype", "msgtype", "messagetype", "recordtype")
 )
@@ -105,6 +118,7 @@ _NOT_TRADES: Final = frozenset(
     (
         *("add", "cancel", "modify", "clear", "insert", "update", "delete", "change", "l2update"),
         *("quote", "quotes", "bbo", "order", "depth", "book", "open", "done", "received"),
+        *("set", "make"),
     )
 )
 _WHOLE_PRICE: Final = re.compile(r"-?[0-9]{8,}")
@@ -174,9 +188,8 @@ def refuse_other_kind(
             why = "its name says so"
         elif columns & _ORDERS:
             other, why = "liquidations", _columns_say(names, _ORDERS)
-        elif columns & {*_IS_WHOLE, "updatetype", *_PREVIOUS}:
-            other = "changes of a book"
-            why = _columns_say(names, {*_IS_WHOLE, "updatetype", *_PREVIOUS})
+        elif columns & _OF_BOOKS:
+            other, why = "changes of a book", _columns_say(names, _OF_BOOKS)
         elif {"open", "high", "low", "close"} <= columns and not is_said:
             other, why = "klines", "it has columns for open, high, low and close"
         elif (
@@ -242,11 +255,12 @@ class Agreement:
     _grids: dict[tuple[str, ...], "_Grid"] = field(default_factory=dict)
     _told: list[tuple[str, str]] = field(default_factory=list)
     _others: list[str] = field(default_factory=list)
+    _is_first: bool = True
 
     def __post_init__(self) -> None:
         # The mapping may say which column is the symbol, or that none is.
         if "symbol" in self.given and "symbol" not in self.mapping.of_channel(self.channel):
-            known = {*map(plain, PARTITION["symbol"]), *NUMBERED} - {
+            known = {*map(plain, PARTITION["symbol"]), *NUMBERED, *PARTS_OF_SYMBOLS} - {
                 plain(self.columns.get("symbol", ""))
             }
             self._others = [name for name in self.names if plain(name) in known]
@@ -258,7 +272,9 @@ class Agreement:
                 word in _IS_WHOLE or word in _PREVIOUS or name == "U"
             )
             is_kind = self.channel in ("trades", "order_book") and word in _KIND_OF_ROW
-            is_kind |= self.channel == "trades" and word == "side" and not self.mapping.side
+            is_kind |= self.channel == "trades" and (
+                word in _STATUS or (word == "side" and not self.mapping.side)
+            )
             if is_of_book or is_kind:
                 self._told.append((name, word))
 
@@ -267,6 +283,9 @@ class Agreement:
         for name, wanted in self.given.items():
             if name in self.columns:
                 self._compare(name, self.columns[name], wanted, table)
+        if self._is_first:
+            self._is_first = False
+            self._others += self._unknown_symbols(table)
         for column in self._others:
             # Another column was taken for the symbol, but several of these are several.
             seen = self._seen.setdefault(column, set())
@@ -277,11 +296,17 @@ class Agreement:
             self._look_at_kind(column, word, table)
         self._look_at_scale(table)
 
-    def candles(self, where: Mapping[str, str], open_times: pa.Array) -> None:
-        """Look at the opening times of candles of one symbol and interval."""
+    def candles(
+        self, where: Mapping[str, str], open_times: pa.Array, close_times: pa.Array | None = None
+    ) -> None:
+        """Look at the times of candles of one symbol and interval."""
         key = (where.get("exchange", ""), where.get("symbol", ""), where.get("interval", ""))
         times = open_times.drop_null().cast(pa.int64()).to_numpy()
-        self._grids.setdefault(key, _Grid()).add(times // 10**6)
+        grid = self._grids.setdefault(key, _Grid())
+        grid.add(times // 10**6)
+        if close_times is not None and len(times):
+            length = pc.subtract(close_times, open_times).drop_null().cast(pa.int64()).to_numpy()
+            grid.longest = max(grid.longest, -(-int(length.max(initial=0)) // 10**6))
 
     def finish(self) -> None:
         """Say what only all rows together tell. Raises BrokenObjectError."""
@@ -302,6 +327,24 @@ class Agreement:
                 f"its candles of {symbol} are {_written(found)} apart, and {said} says {interval}. "
                 f"Land it with the interval {_written(found)}{sparse}",
             )
+
+    def _unknown_symbols(self, table: pa.Table) -> list[str]:
+        """Return the columns of any name that have the given symbol, and perhaps others."""
+        wanted = self.given.get("symbol")
+        if wanted is None or len(wanted) < _LONG_ENOUGH:
+            return []
+        if "symbol" in self.mapping.of_channel(self.channel):
+            return []
+        known = {*self._others, *self.columns.values()}
+        found = []
+        for name in table.column_names:
+            column = table[name]
+            is_of_fees = any(word in plain(name) for word in ("fee", "commission"))
+            if name in known or is_of_fees or not pa.types.is_string(column.type):
+                continue
+            if pc.any(pc.equal(pc.utf8_lower(column), wanted.lower())).as_py():
+                found.append(name)
+        return found
 
     def _compare(self, name: str, column: str, wanted: str, table: pa.Table) -> None:
         seen = self._seen.setdefault(name, set())
@@ -344,6 +387,16 @@ class Agreement:
                     'right, give {"channel": "trades"} in the file of --config',
                 )
             if word == "side":
+                return
+            if word in _STATUS:
+                states = {plain(value) for value in said} & _STATES
+                if states:
+                    raise BrokenObjectError(
+                        "OTHER_KIND",
+                        f"it looks like orders, perhaps of liquidations: its column {column!r} "
+                        f"says {min(states)}. It was to be landed as trades. If that is right, "
+                        'give {"channel": "trades"} in the file of --config',
+                    )
                 return
             others = said & _NOT_TRADES
             if word == "action":
@@ -397,6 +450,8 @@ class _Grid:
         self._low = 0
         self._high = 0
         self._is_empty = True
+        self.longest = 0
+        """Seconds from the open of a candle to its close."""
 
     def add(self, times: Ints) -> None:
         times = np.unique(times)
@@ -420,8 +475,8 @@ class _Grid:
 
     def other_than(self, length: int, sparse: bool) -> int | None:
         """Return the interval that these candles have, None if it can be the one of `length`."""
-        if not self._distances:
-            return None
+        if not self._distances:  # one candle: its close says how long it is
+            return self.longest if self.longest > length else None
         most = max(self._distances.values())
         found = min(item for item, count in self._distances.items() if count == most)
         if found == length:

@@ -13,7 +13,7 @@ from loaders.mapping import NUMBER, OTHER, TIME
 
 _EVENT: Final = (
     *("ts_event", "timestamp", "datetime", "time", "unix", "unix_timestamp", "date", "ts"),
-    *("event_time", "date_time", "gmt_time", "utc_time", "timestamp_ms"),
+    *("event_time", "date_time", "gmt_time", "utc_time", "time_utc", "timestamp_ms"),
 )
 _EVENTS: Final = (
     *_EVENT,
@@ -41,7 +41,7 @@ def _quote(side: str, what: str, *others: str) -> tuple[str, ...]:
 
 ALIASES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "trades": {
-        "ts_event": _EVENTS,
+        "ts_event": (*_EVENTS, "mts"),
         "ts_capture": _CAPTURE,
         "trade_id": ("trade_id", "id", "tid", "agg_trade_id", "trd_match_id", "guid", "deal_id"),
         "price": ("price", "close", "last", "px", "trade_price"),
@@ -134,6 +134,8 @@ PARTITION: Final = {
         *("symbol", "instrument", "ticker", "market", "pair", "instrument_name", "inst_id"),
         *("product_id", "currency_pair", "trading_pair", "contract", "symbol_id", "contract_code"),
         *("sym", "coin", "market_id", "market_name", "symbol_name", "security", "s"),
+        *("contract_name", "pair_name", "asset_pair", "market_pair", "trading_symbol"),
+        *("symbol_code", "instrument_code", "ric"),
     ),
     "interval": (
         *("interval", "timeframe", "resolution", "granularity", "bar_size", "kline_interval"),
@@ -150,6 +152,15 @@ PARTITION: Final = {
 }
 NUMBERED: Final = frozenset(("instrumentid", "securityid", "contractid", "assetid"))
 """Numbers that stand for an instrument: no symbol, but one of each in a file of one symbol."""
+PARTS_OF_SYMBOLS: Final = frozenset(
+    (
+        *("base", "basecurrency", "baseasset", "basesymbol", "basecoin", "basetoken"),
+        *("asset", "underlying", "underlyingasset", "currency", "token", "crypto"),
+        *("expiry", "expiration", "expirydate", "expirationdate", "maturity", "strike"),
+        *("strikeprice", "optiontype", "putcall", "isin", "figi", "cusip", "indexname"),
+    )
+)
+"""What a file of one symbol has one of, although it is not the symbol."""
 
 
 def _kind(channel: str, name: str) -> str:

@@ -444,7 +444,12 @@ def deliver(
     for key, part in split(rows.table, list(plan.partition)):
         where = {**given, **key}
         if agreement is not None and plan.channel == "klines":
-            agreement.candles(where, part["open_time"].combine_chunks())
+            closes = part["close_time"] if "close_time" in part.column_names else None
+            agreement.candles(
+                where,
+                part["open_time"].combine_chunks(),
+                None if closes is None else closes.combine_chunks(),
+            )
         if sink.symbols is not None and where.get("symbol") not in sink.symbols:
             sink.skip("other symbols", part.num_rows)
             continue

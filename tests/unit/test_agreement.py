@@ -179,3 +179,62 @@ def test_a_column_that_is_said_not_to_be_the_symbol_is_not_compared() -> None:
     columns = (("symbol", None),)
     assert looked("trades", "market", ["spot", "perp"]) == "SEVERAL_SYMBOLS"
     assert looked("trades", "market", ["spot", "perp"], columns=columns) is None
+
+
+def refused(symbol: str, **columns: list[str]) -> str | None:
+    """Return why trades with these columns are refused as those of one symbol."""
+    agreement = Agreement("trades", {"symbol": symbol}, {}, tuple(columns), NO_MAPPING)
+    try:
+        agreement.look(pa.table(columns))
+    except BrokenObjectError as error:
+        return error.error_type
+    return None
+
+
+@pytest.mark.parametrize("name", ["tradingsymbol", "Asset Pair", "what", "base_currency", "expiry"])
+def test_a_column_of_any_name_that_has_the_symbol_and_others_is_of_several(name: str) -> None:
+    known = "base_currency" in name or name == "expiry"
+    values = ["BTC", "ETH"] if known else ["BTCUSDT", "ETHUSDT"]
+    assert refused("BTCUSDT", **{name: values}) == "SEVERAL_SYMBOLS"
+    assert refused("BTCUSDT", **{name: values[:1] * 2}) is None
+
+
+def test_a_short_symbol_and_the_currency_of_fees_are_no_instruments() -> None:
+    assert refused("S", kind=["B", "S"]) is None
+    assert refused("BTC", fee_currency=["BTC", "BNB"]) is None
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [
+        ("status", "filled", "OTHER_KIND"),
+        ("order_status", "PARTIALLY_FILLED", "OTHER_KIND"),
+        ("status", "ok", None),
+        ("action", "make", "NOT_ALL_TRADES"),
+    ],
+)
+def test_orders_are_not_trades(column: str, value: str, expected: str | None) -> None:
+    assert refused("BTCUSDT", **{column: [value, value]}) == expected
+
+
+@pytest.mark.parametrize("column", ["side_is_bid", "isBid", "update_type"])
+def test_levels_of_one_side_are_not_trades(column: str) -> None:
+    with pytest.raises(BrokenObjectError, match="changes of a book"):
+        refuse_other_kind("trades", "a.csv", (*TRADES, column), NO_MAPPING)
+
+
+@pytest.mark.parametrize(("seconds", "is_refused"), [(3_600, True), (60, False), (59, False)])
+def test_one_candle_is_as_long_as_its_close_says(seconds: int, is_refused: bool) -> None:
+    given = {"symbol": "S", "interval": "1m"}
+    agreement = Agreement("klines", given, {}, (), NO_MAPPING)
+    begin = 1_700_000_040_000_000
+    times = (
+        pa.array([time], pa.timestamp("us", "UTC"))
+        for time in (begin, begin + seconds * 1_000_000 - 1_000)
+    )
+    agreement.candles(given, *times)
+    if is_refused:
+        with pytest.raises(BrokenObjectError, match="are 1h apart"):
+            agreement.finish()
+    else:
+        agreement.finish()
