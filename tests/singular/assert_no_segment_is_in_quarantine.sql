@@ -16,6 +16,7 @@
 -- depends_on: {{ ref('time_bars') }}
 -- depends_on: {{ ref('wallet_daily') }}
 -- depends_on: {{ ref('quality') }}
+-- depends_on: {{ ref('kline_quality') }}
 
 select
     path,
