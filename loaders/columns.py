@@ -68,6 +68,12 @@ _MAKER: Final = {"true": "sell", "false": "buy", "1": "sell", "0": "buy", "t": "
 _SPECIAL: Final = re.compile(r'["\\\x00-\x1f]')
 
 
+_ONE_NAME: Final = (
+    '. If that line is not the header, give {"skip_lines": 1}; if the columns are separated by '
+    'something else, "delimiter"'
+)
+
+
 class MissingColumnError(Exception):
     """A table without a column that the channel needs; the message says which and what to do."""
 
@@ -82,6 +88,7 @@ class MissingColumnError(Exception):
             f"The columns are: {listed(names)}. "
             "Say which is which in the file of --config"
             + (f", for example {said}" if example else "")
+            + (_ONE_NAME if len(names) == 1 else "")
         )
         self.missing = missing
 

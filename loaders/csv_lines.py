@@ -22,10 +22,11 @@ import pyarrow.csv
 
 from loaders import zips
 from loaders.decode import BrokenObjectError, Chunk, Codec, Peeked, chunks, codec_of_text
-from loaders.limits import too_many_columns
+from loaders.limits import LINE_BYTES, too_many_columns
 from loaders.mapping import NO_MAPPING, ColumnMapping
 
 DELIMITERS: Final = ",;\t|"
+_LONGEST_NAME: Final = 10_000
 _BOM: Final = b"\xef\xbb\xbf"
 _URL: Final = re.compile(rb"\s*(?:https?://|www\.)[^\s,;|]+\s*", re.IGNORECASE)
 _SEPARATOR: Final = re.compile(rb"sep=(.)\s*", re.IGNORECASE)
@@ -128,6 +129,7 @@ class CsvObject:
         path: str = "",
         wanted: Sequence[str] = _WANTED,
     ) -> None:
+        csv.field_size_limit(LINE_BYTES.value)  # a whole book may be one field
         self.path = path
         """Where it is, the name in a ZIP included."""
         self.skipped = 0
@@ -260,10 +262,22 @@ class CsvObject:
 
     def _fields(self, head: str) -> list[str]:
         try:
-            return next(csv.reader([head.rstrip("\r")], delimiter=self.delimiter))
+            line = head.rstrip("\r")
+            if "\r" in line:
+                raise BrokenObjectError(
+                    "NO_HEADER",
+                    "its lines end with a carriage return (CR) alone, as on old Macs. Write them "
+                    "with a newline",
+                )
+            names = next(csv.reader([line], delimiter=self.delimiter))
         except csv.Error as error:
             told = f"the first line has no names of columns: {error}"
             raise BrokenObjectError("NO_HEADER", told) from None
+        longest = max(map(len, names))
+        if longest > _LONGEST_NAME:
+            told = f"the first line has a field of {longest:,} characters, which is not a name"
+            raise BrokenObjectError("NO_HEADER", told)
+        return names
 
     def _skip(self, rest: bytes) -> None:
         self._text = rest
@@ -319,7 +333,8 @@ class CsvObject:
                     rows.append([item or None for item in fields])
                     numbers.append(number)
                     continue
-                told = f"the line has {len(fields)} fields, and the header {len(self.names)}"
+                count = f"{len(fields)} field{'s' * (len(fields) != 1)}"
+                told = f"the line has {count}, and the header {len(self.names)}"
                 reject(BadLine(number, "BAD_LINE", told, line))
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(self.names)
         arrays = [pa.array(column, pa.string()) for column in columns]

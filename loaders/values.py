@@ -57,8 +57,11 @@ _FORMATS: Final = (
     *("%Y%m%d %H%M%S%f", "%m/%d/%Y %I:%M:%S %p", "%Y-%m-%d %I-%p", "%Y%m%d%H%M%S", "%d %b %Y"),
     *("%Y-%m-%dD%H:%M:%S.%f", "%Y-%m-%dD%H:%M:%S"),  # BitMEX
     *("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M:%S.%f"),
+    *("%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M", "%b %d %Y", "%b %d, %Y", "%b %d %Y %H:%M:%S"),
 )
 """Formats of times that a reject may propose; they are never tried on a row that lands."""
+_DIGITS: Final = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+"""Formats of dates that look like numbers, by their length."""
 _TIME_OF_DAY: Final = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?")
 _OTHER_TIMES: Final = (
     "'timestamp_format', 'timestamp_unit' and 'timezone' of the mapping say how times are written"
@@ -160,6 +163,9 @@ def why_not_a_time(text: str, clock: Clock) -> tuple[str, str]:
         elif _NUMBER.fullmatch(text):
             unit = f"in {clock.unit}" if clock.unit else "in s, ms, us or ns"
             told = f"as a number {unit} since the epoch is not a time between 1980 and 2100"
+            form = _DIGITS.get(len(text))
+            if form is not None and _has_form(text, form):
+                return "BAD_TIME", f'{told}. Give "timestamp_format": "{form}" in the mapping'
             return "BAD_TIME", f"{told}. {_OTHER_TIMES}"
         else:
             moment = datetime.fromisoformat(text)

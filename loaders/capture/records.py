@@ -63,8 +63,10 @@ def read_line(line: bytes, rule: SequenceRule) -> list[Record]:
     stream, outer = "", {}
     if type(content) is dict:
         if "result" in content and "id" in content:
-            return []
-        if "data" in content and type(content.get("stream")) is str:
+            content = content["result"]  # the WebSocket API answers with a snapshot of the book
+            if type(content) is not dict or "lastUpdateId" not in content:
+                return []
+        elif "data" in content and type(content.get("stream")) is str:
             outer = {
                 f"message.{name}": content[name]
                 for name in content

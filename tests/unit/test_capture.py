@@ -312,6 +312,12 @@ def test_answers_to_subscriptions_and_empty_lines_are_no_fault() -> None:
     assert (basket.rejects, basket.tables()) == ([], {})
 
 
+def test_a_snapshot_that_the_websocket_api_answers_with_begins_a_book() -> None:
+    answer = f'{{"id":"x","status":200,"result":{SNAPSHOT},"rateLimits":[]}}'
+    assert read([answer, DEPTH]).tables() == read([SNAPSHOT, DEPTH]).tables()
+    assert ("order_book", "BTCUSDT") in read([PREFIX + answer, DEPTH]).tables()
+
+
 @pytest.mark.parametrize(
     ("line", "text"),
     [

@@ -4,7 +4,7 @@ import io
 import json
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 import pytest
@@ -330,3 +330,25 @@ def test_unknown_columns_are_json_that_gives_them_back(texts: list[str | None]) 
         extra = plan_of("mark_prices", *table.column_names).read(table).table["extra"].to_pylist()
         expected = [dict.fromkeys(names, text) if text else None for text in texts]
         assert [json.loads(item) if item else None for item in extra] == expected
+
+
+def test_a_whole_book_in_one_field_lands_however_long_it_is() -> None:
+    bids = json.dumps([[20_000 - level, 1.5] for level in range(20_000)])
+    line = f'2025-01-01T00:00:00Z,"{bids}","[[20001,1]]"\n'.encode()
+    stream = cast(BinaryIO, io.BytesIO(b"timestamp,bids,asks\n" + line))
+    bad: list[BadLine] = []
+    (lines,) = CsvObject(stream, None).lines(bad.append)
+    assert bad == []
+    assert lines.table["bids"][0].as_py() == bids
+
+
+def test_lines_that_end_as_on_old_macs_are_refused_in_words() -> None:
+    stream = cast(BinaryIO, io.BytesIO(b"timestamp,price,size\r1,2,3\r"))
+    with pytest.raises(BrokenObjectError, match="carriage return"):
+        CsvObject(stream, None)
+
+
+def test_a_first_line_that_is_no_header_says_how_to_skip_it() -> None:
+    error = MissingColumnError("trades", ["price"], ["# exported on Monday"])
+    assert '"skip_lines": 1' in str(error)
+    assert "skip_lines" not in str(MissingColumnError("trades", ["price"], ["time", "size"]))

@@ -298,3 +298,19 @@ def test_any_value_can_be_set_aside_as_json(array: pa.Array, plain: Any) -> None
 def test_any_python_value_can_be_written_as_json(value: Any) -> None:
     text = dump({"value": [value], str(value): 1}).encode(errors="backslashreplace").decode()
     assert json.loads(text, parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("20230101", "%Y%m%d"),
+        ("202301012359", "%Y%m%d%H%M"),
+        ("20230101235959", "%Y%m%d%H%M%S"),
+        ("2023-1-1 0:0:0", "%Y-%m-%d %H:%M:%S"),
+        ("Jan 1, 2023", "%b %d, %Y"),
+    ],
+)
+def test_a_date_of_a_known_form_is_told_which_format_reads_it(text: str, form: str) -> None:
+    _, message = values.why_not_a_time(text, Clock())
+    assert f'"timestamp_format": "{form}"' in message
+    assert values.instants(pa.array([text]), Clock(form=form)).bad is None
