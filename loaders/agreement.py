@@ -62,6 +62,7 @@ _LONG_ENOUGH: Final = 3
 _LIQUIDATIONS: Final = frozenset(
     ("liquidation", "liquidations", "liq", "liqs", "forceorder", "forceorders")
 )
+_DERIVED: Final = "mark prices, index prices or premiums"
 _NAMED: Final = {
     **dict.fromkeys(("trade", "trades", "aggtrade", "aggtrades", "prints"), "trades"),
     **dict.fromkeys(_LIQUIDATIONS, "liquidations"),
@@ -73,9 +74,13 @@ _NAMED: Final = {
         "changes of a book",
     ),
     **dict.fromkeys(
-        ("markpriceklines", "indexpriceklines", "premiumindexklines"),
-        "candles of mark prices, index prices or premiums",
+        (
+            *("markpriceklines", "indexpriceklines", "premiumindexklines"),
+            *("markprice", "markprices", "indexprice", "indexprices", "premiumindex"),
+        ),
+        _DERIVED,
     ),
+    **dict.fromkeys(("openinterest", "openinterests"), "open interest"),
     **dict.fromkeys(("funding", "fundingrate", "fundingrates"), "funding_rates"),
 }
 """What the words of a file's name say that it holds."""
@@ -200,8 +205,7 @@ def refuse_other_kind(
             other = "tickers"
             why = "it has bids and asks, and neither a side nor a trade id"
     elif channel == "klines":
-        other = next((kind for kind in sorted(named) if kind.startswith("candles of")), "")
-        why = "its name says so"
+        other, why = _DERIVED if _DERIVED in named else "", "its name says so"
     elif channel == "order_book" and "changes of a book" in named:
         other, why = "changes of a book", "its name says so"
     if other:
@@ -217,7 +221,7 @@ def _kinds_named(path: str) -> set[str]:
     words, parts = _words(base)
     kinds = {_NAMED[word] for word in words if word in _NAMED}
     kinds = kinds or {_NAMED[part] for part in parts if part in _NAMED}
-    if kinds & {"candles of mark prices, index prices or premiums"}:
+    if _DERIVED in kinds:
         kinds -= {"klines"}
     if _LIQUIDATIONS & _words(folder.rpartition("/")[2])[0] and "trades" not in kinds:
         kinds.add("liquidations")
@@ -307,6 +311,28 @@ class Agreement:
         if close_times is not None and len(times):
             length = pc.subtract(close_times, open_times).drop_null().cast(pa.int64()).to_numpy()
             grid.longest = max(grid.longest, -(-int(length.max(initial=0)) // 10**6))
+
+    def books(self, rows: pa.Table) -> None:
+        """Look at books that are good rows. Raises BrokenObjectError.
+
+        A level of size 0 is one that is taken out, and no whole book has it. Some vendors fill
+        the levels that a book lacks with a price and a size of 0: these tell nothing.
+        """
+        if self.mapping.channel == self.channel:
+            return
+        for side in ("bids", "asks"):
+            levels = pc.list_flatten(rows[side])
+            is_gone = pc.and_(
+                pc.equal(pc.struct_field(levels, "size"), 0.0),
+                pc.greater(pc.struct_field(levels, "price"), 0.0),
+            )
+            if pc.any(is_gone).as_py():
+                raise BrokenObjectError(
+                    "CHANGES_OF_A_BOOK",
+                    f"its {side} have levels of size 0, which take a level out: these rows are "
+                    "changes of a book, not whole books. If each row is a whole book, give "
+                    '{"channel": "order_book"} in the file of --config',
+                )
 
     def finish(self) -> None:
         """Say what only all rows together tell. Raises BrokenObjectError."""

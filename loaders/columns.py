@@ -450,6 +450,8 @@ def deliver(
         told.update(rows.faults)
     for key, part in split(rows.table, list(plan.partition)):
         where = {**given, **key}
+        if agreement is not None and plan.channel == "order_book":
+            agreement.books(part)
         if agreement is not None and plan.channel == "klines":
             closes = part["close_time"] if "close_time" in part.column_names else None
             agreement.candles(

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from loaders.agreement import Agreement, agree, refuse_other_kind, seconds_of
+from loaders.channels import LEVELS
 from loaders.decode import BrokenObjectError
 from loaders.mapping import NO_MAPPING, ColumnMapping
 
@@ -96,7 +97,7 @@ def test_candles_agree_with_their_interval(parts: int, reverse: bool) -> None:
         ("trades", "a.csv", ("time", "open", "high", "low", "close", "volume"), "klines"),
         ("trades", "a.csv", ("time", "bid", "ask", "last", "volume"), "tickers"),
         ("order_book", "incremental_book_L2.csv", ("ts", "bids", "asks"), "changes of a book"),
-        ("klines", "BTCUSDT-markPriceKlines.csv", ("open_time",), "candles of mark prices"),
+        ("klines", "BTCUSDT-markPriceKlines.csv", ("open_time",), "mark prices"),
     ],
 )
 def test_what_a_file_is_comes_from_its_name_and_its_columns(
@@ -238,3 +239,35 @@ def test_one_candle_is_as_long_as_its_close_says(seconds: int, is_refused: bool)
             agreement.finish()
     else:
         agreement.finish()
+
+
+@pytest.mark.parametrize(
+    ("levels", "is_refused"),
+    [
+        ([(2.0, 1.0), (1.0, 0.0)], True),
+        ([(2.0, 1.0), (0.0, 0.0)], False),
+        ([(2.0, 1.0), (1.0, 3.0)], False),
+        ([], False),
+    ],
+)
+def test_levels_of_size_0_are_of_changes(
+    levels: list[tuple[float, float]], is_refused: bool
+) -> None:
+    sides = pa.array([[{"price": price, "size": size} for price, size in levels], []], LEVELS)
+    rows = pa.table({"bids": pa.array([[], []], LEVELS), "asks": sides})
+    Agreement("order_book", {}, {}, (), ColumnMapping(channel="order_book")).books(rows)
+    agreement = Agreement("order_book", {}, {}, (), NO_MAPPING)
+    if is_refused:
+        with pytest.raises(BrokenObjectError, match="its asks have levels of size 0"):
+            agreement.books(rows)
+    else:
+        agreement.books(rows)
+
+
+@pytest.mark.parametrize("channel", ["trades", "klines"])
+@pytest.mark.parametrize("name", ["BTCUSD-index-price.csv", "BTCUSDT_1_markPrice.csv"])
+def test_index_and_mark_prices_are_neither_trades_nor_their_candles(
+    channel: str, name: str
+) -> None:
+    with pytest.raises(BrokenObjectError, match="looks like mark prices, index prices"):
+        refuse_other_kind(channel, name, TRADES, NO_MAPPING)
