@@ -56,6 +56,8 @@ _USUAL: Final = frozenset(
     for count in counts
 )
 _DISTANCES: Final = 10_000
+_FEW_CHANGES: Final = 0.2
+"""The share of whole books that may have a level of size 0."""
 _LONG_ENOUGH: Final = 3
 """Letters of a symbol that no column holds by chance, as S for a sale."""
 
@@ -260,6 +262,9 @@ class Agreement:
     _told: list[tuple[str, str]] = field(default_factory=list)
     _others: list[str] = field(default_factory=list)
     _is_first: bool = True
+    _books: int = 0
+    _changes: int = 0
+    """Books with a level of size 0."""
 
     def __post_init__(self) -> None:
         # The mapping may say which column is the symbol, or that none is.
@@ -313,29 +318,31 @@ class Agreement:
             grid.longest = max(grid.longest, -(-int(length.max(initial=0)) // 10**6))
 
     def books(self, rows: pa.Table) -> None:
-        """Look at books that are good rows. Raises BrokenObjectError.
+        """Look at books that are good rows.
 
-        A level of size 0 is one that is taken out, and no whole book has it. Some vendors fill
+        A level of size 0 is one that is taken out, which few whole books have. Some vendors fill
         the levels that a book lacks with a price and a size of 0: these tell nothing.
         """
-        if self.mapping.channel == self.channel:
-            return
+        is_change = np.zeros(rows.num_rows, np.bool_)
         for side in ("bids", "asks"):
-            levels = pc.list_flatten(rows[side])
+            lists = rows[side].combine_chunks()
+            levels, of_row = lists.flatten(), pc.list_parent_indices(lists)
             is_gone = pc.and_(
-                pc.equal(pc.struct_field(levels, "size"), 0.0),
-                pc.greater(pc.struct_field(levels, "price"), 0.0),
+                pc.equal(levels.field("size"), 0.0), pc.greater(levels.field("price"), 0.0)
             )
-            if pc.any(is_gone).as_py():
-                raise BrokenObjectError(
-                    "CHANGES_OF_A_BOOK",
-                    f"its {side} have levels of size 0, which take a level out: these rows are "
-                    "changes of a book, not whole books. If each row is a whole book, give "
-                    '{"channel": "order_book"} in the file of --config',
-                )
+            is_change[of_row.filter(is_gone).to_numpy()] = True
+        self._books += rows.num_rows
+        self._changes += int(is_change.sum())
 
     def finish(self) -> None:
         """Say what only all rows together tell. Raises BrokenObjectError."""
+        if self.mapping.channel != "order_book" and self._changes > _FEW_CHANGES * self._books:
+            raise BrokenObjectError(
+                "CHANGES_OF_A_BOOK",
+                f"{self._changes:,} of its {self._books:,} books have levels of size 0, which take "
+                "a level out: these rows are changes of a book, not whole books. If each row is a "
+                'whole book, give {"channel": "order_book"} in the file of --config',
+            )
         for (_, symbol, interval), grid in self._grids.items():
             length = seconds_of(interval)
             found = None if length is None else grid.other_than(length, self.mapping.sparse)

@@ -255,13 +255,19 @@ def test_levels_of_size_0_are_of_changes(
 ) -> None:
     sides = pa.array([[{"price": price, "size": size} for price, size in levels], []], LEVELS)
     rows = pa.table({"bids": pa.array([[], []], LEVELS), "asks": sides})
-    Agreement("order_book", {}, {}, (), ColumnMapping(channel="order_book")).books(rows)
-    agreement = Agreement("order_book", {}, {}, (), NO_MAPPING)
-    if is_refused:
-        with pytest.raises(BrokenObjectError, match="its asks have levels of size 0"):
-            agreement.books(rows)
-    else:
+    said = Agreement("order_book", {}, {}, (), ColumnMapping(channel="order_book"))
+    few = Agreement("order_book", {}, {}, (), NO_MAPPING)
+    many = Agreement("order_book", {}, {}, (), NO_MAPPING)
+    for agreement in (said, few, many):
         agreement.books(rows)
+    few.books(pa.table({side: pa.array([[]] * 9, LEVELS) for side in ("bids", "asks")}))
+    said.finish()
+    few.finish()
+    if is_refused:
+        with pytest.raises(BrokenObjectError, match="1 of its 2 books have levels of size 0"):
+            many.finish()
+    else:
+        many.finish()
 
 
 @pytest.mark.parametrize("channel", ["trades", "klines"])
