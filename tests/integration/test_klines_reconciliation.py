@@ -1,7 +1,7 @@
 """Bars against the candles of the exchange, through the real project."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,6 +16,9 @@ from loaders.channels import CHANNELS
 from tests.integration.test_end_to_end import Operator
 
 MODELS = ("--select", "+klines_reconciliation", "--exclude-resource-type", "unit_test")
+WITH_GAPS = (
+    "--select", "+klines_reconciliation", "+gaps", "+kline_quality", "+quality",
+)  # fmt: skip
 DAYS = ("2025-07-31", "2025-08-01", "2025-08-02")
 MINUTE = timedelta(minutes=1)
 
@@ -42,7 +45,7 @@ def midnight(day: str) -> datetime:
 def traded(day: str) -> list[Trade]:
     """What the venue traded in half an hour: a print every 7 s, some of two executions."""
     start = midnight(day) + timedelta(hours=1)
-    trades, number = [], 1_000 * DAYS.index(day)
+    trades, number = [], 1_000 * start.toordinal()
     for step in range(30 * 60 // 7):
         price = Decimal(10_000 + step * 37 % 101) / 100
         size = Decimal(1 + step * 53 % 97) / 1000
@@ -92,7 +95,9 @@ def candles(trades: Sequence[Trade], begin: datetime, end: datetime) -> list[dic
     return made
 
 
-def land_trades(operator: Operator, day: str, trades: Sequence[Trade]) -> None:
+def land_trades(
+    operator: Operator, day: str, trades: Sequence[Trade], segment: str = "part"
+) -> None:
     rows = [
         {
             "ts_event": one.at,
@@ -105,18 +110,33 @@ def land_trades(operator: Operator, day: str, trades: Sequence[Trade]) -> None:
         }
         for one in trades
     ]
-    write(operator, f"trades/exchange=binance/symbol=A/date={day}", rows)
+    write(operator, f"trades/exchange=binance/symbol=A/date={day}", rows, segment)
 
 
 def land_candles(operator: Operator, month: str, rows: list[dict[str, Any]]) -> None:
     write(operator, f"klines/exchange=binance/symbol=A/interval=1m/month={month}", rows)
 
 
-def write(operator: Operator, partition: str, rows: list[dict[str, Any]]) -> None:
+def write(
+    operator: Operator, partition: str, rows: list[dict[str, Any]], segment: str = "part"
+) -> None:
     schema = CHANNELS[partition.split("/", 1)[0]].schema
     folder = Path(operator.root, "raw", partition)
     folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, schema), folder / "part.parquet")
+    pq.write_table(pa.Table.from_pylist(rows, schema), folder / f"{segment}.parquet")
+
+
+def remove(operator: Operator, path: str) -> Callable[[], None]:
+    """Remove a raw segment or partition; return what brings it back."""
+    found = Path(operator.root, "raw", path)
+    kept = operator.folder / "removed" / path
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    found.rename(kept)
+
+    def bring_back() -> None:
+        kept.rename(found)
+
+    return bring_back
 
 
 def august() -> list[dict[str, Any]]:
@@ -138,7 +158,7 @@ def causes(operator: Operator, day: str) -> dict[int, str]:
 
 
 def test_differences_have_a_cause_and_only_days_of_a_month_are_compared_again(
-    operator: Operator, tmp_path: Path
+    operator: Operator,
 ) -> None:
     for day in DAYS:
         land_trades(operator, day, recorded(day))
@@ -162,11 +182,6 @@ def test_differences_have_a_cause_and_only_days_of_a_month_are_compared_again(
     assert causes(operator, DAYS[1]) == {**explained, 28: "no_trades", 29: "no_trades"}
     alone = (*range(5), 9, *range(12, 30))
     assert causes(operator, DAYS[0]) == dict.fromkeys(alone, "no_candle")
-
-    fresh = Operator(str(tmp_path / "fresh/lake"), {}, tmp_path / "fresh")
-    shutil.copytree(Path(operator.root, "raw"), Path(fresh.root, "raw"))
-    fresh.build_tables(*MODELS[:2])
-    assert fresh.hashes() == operator.hashes()
 
 
 def test_a_difference_without_a_cause_is_a_warning(operator: Operator) -> None:
@@ -201,3 +216,46 @@ def test_the_real_capture_equals_the_real_candles(shared_data: Path, operator: O
     # The capture begins within 23:54; of the candles after midnight it has no trades.
     whole = [(f"23:{minute}", None, True) for minute in range(55, 60)]
     assert rows == [("23:54", "edge", False), *whole]
+
+
+def test_changes_of_days_and_months_give_the_bytes_of_a_full_refresh(operator: Operator) -> None:
+    """Each change is in a month of its own, so that none hides what another leaves behind."""
+    months = [f"2025-{month:02}" for month in range(1, 8)]
+    late, changed, cut, gone, new_candles, changed_candles, lost_candles = months
+
+    def land(month: str, ends_at: int = 30) -> None:
+        for day in (f"{month}-01", f"{month}-02"):
+            trades = [one for one in traded(day) if one.at.minute < ends_at]
+            land_trades(operator, day, trades[:100], "a")
+            land_trades(operator, day, trades[100:], "b")
+
+    def land_all_candles(month: str, factor: int = 1) -> None:
+        begin = midnight(f"{month}-01") + 59 * MINUTE
+        rows = candles(traded(f"{month}-01"), begin, begin + 40 * MINUTE)
+        land_candles(operator, month, [row | {"count": row["count"] * factor} for row in rows])
+
+    for month in months:
+        land(month)
+        if month != new_candles:
+            land_all_candles(month)
+    late_day = remove(operator, f"trades/exchange=binance/symbol=A/date={late}-02")
+    operator.build_tables(*WITH_GAPS)
+    before = operator.hashes()
+
+    late_day()
+    land(changed, ends_at=25)
+    remove(operator, f"trades/exchange=binance/symbol=A/date={cut}-01/b.parquet")
+    remove(operator, f"trades/exchange=binance/symbol=A/date={gone}-01")
+    land_all_candles(new_candles)
+    land_all_candles(changed_candles, factor=2)
+    remove(operator, f"klines/exchange=binance/symbol=A/interval=1m/month={lost_candles}")
+    operator.build_tables(*WITH_GAPS)
+    incremental = operator.hashes()
+    differing = {path for path, _ in before.items() ^ incremental.items()}
+    for month in months:
+        assert any("klines_reconciliation/" in path and month in path for path in differing)
+
+    for layer in ("compacted", "featured", "bars", "marts", "_cache"):
+        shutil.rmtree(Path(operator.root, layer), ignore_errors=True)
+    operator.build_tables(*WITH_GAPS)
+    assert operator.hashes() == incremental
