@@ -139,15 +139,8 @@ PARTITION: Final = {
     ),
     "interval": (
         *("interval", "timeframe", "resolution", "granularity", "bar_size", "kline_interval"),
-        *(
-            "tf",
-            "bar_interval",
-            "bar_length",
-            "candle_interval",
-            "candle_size",
-            "freq",
-            "frequency",
-        ),
+        *("tf", "bar_interval", "bar_length", "candle_interval", "candle_size"),
+        *("freq", "frequency"),
     ),
 }
 NUMBERED: Final = frozenset(("instrumentid", "securityid", "contractid", "assetid"))

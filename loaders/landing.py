@@ -271,15 +271,19 @@ def _ledgers_of(
     interval) gets a name of its own, so that both are kept; the last value says so.
     """
     first = _read_ledgers(storage, loader, items)
+    is_same = [
+        entry is not None and _is_landed_as(entry, item)
+        for item, (entry, _) in zip(items, first, strict=True)
+    ]
     marked = [
         replace(item, name=f"{item.name}-{_mark(item)}")
-        for item, (entry, _) in zip(items, first, strict=True)
-        if entry is None or not _is_landed_as(entry, item)
+        for item, same in zip(items, is_same, strict=True)
+        if not same
     ]
     second = dict(zip(marked, _read_ledgers(storage, loader, marked), strict=True))
     own = iter(marked)
-    for item, (entry, is_whole) in zip(items, first, strict=True):
-        if entry is not None and _is_landed_as(entry, item):
+    for item, (entry, is_whole), same in zip(items, first, is_same, strict=True):
+        if same:
             yield item, entry, is_whole, _replaced(entry, item)
             continue
         other = next(own)

@@ -1,5 +1,5 @@
 {#
-    Whether the numbers of a candle of `klines` go together, as those of almost all candles do.
+    Whether the numbers of a candle of `klines` agree with each other. Those of almost all candles do.
 #}
 {% macro is_consistent_kline() -%}
     (

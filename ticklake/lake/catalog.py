@@ -11,7 +11,7 @@ from ticklake.lake.storage import Entry, Storage
 from ticklake.lake.tables import DATA, META
 
 SHOWN = 20
-"""Names that an error lists, at most."""
+"""Names that a message lists, at most."""
 
 
 @dataclass(frozen=True)
@@ -40,24 +40,20 @@ class TableListing:
         own folder has, if that is there, and a raw one what both have: of segments with one name
         the second goes by its path.
         """
+        placed = [
+            (partition_path(self.columns, key) not in entry.path, entry.path, key, entry)
+            for entry in self.entries
+            if (key := self._key(entry)) is not None
+        ]
         found: dict[Key, dict[str, Entry]] = {}
-        for entry in sorted(self.entries, key=self._spelling):
-            key = self._key(entry)
-            if key is None:
-                continue
+        for _, path, key, entry in sorted(placed, key=lambda item: item[:2]):
             files = found.setdefault(key, {})
-            name = entry.path.rpartition("/")[2]
+            name = path.rpartition("/")[2]
             if name not in files:
                 files[name] = entry
             elif self.is_raw:
-                files[entry.path] = entry
+                files[path] = entry
         return {key: dict(sorted(found[key].items())) for key in sorted(found)}
-
-    def _spelling(self, entry: Entry) -> tuple[bool, str]:
-        """Order files of folders that are spelled as they are now before others."""
-        key = self.key_of(entry.path)
-        is_own = key is not None and partition_path(self.columns, key) in entry.path
-        return (not is_own, entry.path)
 
     def strays(self) -> list[Entry]:
         """Return the files that belong to no partition: nothing reads them."""
@@ -158,12 +154,16 @@ def refuse_unknown(tables: Sequence[TableListing], selection: Selection) -> None
         if not there:
             continue
         if unknown := sorted(names.difference(there)):
-            more = f" and {len(there) - SHOWN:,} more" if len(there) > SHOWN else ""
             raise LakeError(
-                f"{where} has no {column} {', '.join(unknown)}. "
-                f"It has {', '.join(there[:SHOWN])}{more}."
+                f"{where} has no {column} {', '.join(unknown)}. It has {listed(there)}."
             )
         keys = [key for key in keys if key.get(column) in (None, *names)]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names separated by commas: the first SHOWN, and how many more there are."""
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def is_segment(name: str) -> bool:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from dbt_common.clients.agate_helper import table_from_rows
 
+from ticklake.lake.catalog import listed
 from ticklake.lake.checks import Check, Tested
 from ticklake.lake.code import code_fingerprint
 from ticklake.lake.connection import prepare
@@ -42,8 +43,6 @@ COMPARE_ONLY = "TICKLAKE_COMPARE_ONLY"
 """Environment variable: compute what is up to date again and compare it; publish nothing."""
 DIE_AFTER = "TICKLAKE_DIE_AFTER"
 """Environment variable for tests: end the process at once after so many published partitions."""
-SHOWN = 20
-"""Names that a warning lists, at most."""
 PASSED = table_from_rows([(0, False, False)], ("failures", "should_warn", "should_error"))
 """What dbt takes for the result of a test that passed."""
 
@@ -218,12 +217,11 @@ def _unknown_names(session: Session) -> list[str]:
         there = session.seen.get(column, set())
         if there and (unknown := sorted(names - there)):
             close = get_close_matches(unknown[0], there, 1)
-            more = f" and {len(there) - SHOWN:,} more" if len(there) > SHOWN else ""
             found.append(
                 f"Nothing that these models read has the {column} {', '.join(unknown)}, which the "
                 f"var `{column}s` names, so nothing was built of it. "
                 + (f"Is {close[0]} meant? " if close else "")
-                + f"There is {', '.join(sorted(there)[:SHOWN])}{more}."
+                + f"There is {listed(sorted(there))}."
             )
     return found
 

@@ -337,12 +337,12 @@ class LakeTable:
 @cache  # raw tables are looked at again when a segment was set aside
 def _warn_of_strays(location: str, columns: str, count: int, first: str) -> None:
     LOG.warning(
-        "Nothing reads %d Parquet files in %s that are in no partition by %s, such as %s. "
-        "`ticklake verify` names them all.",
+        "Nothing reads %d Parquet files in %s, such as %s: their folders are not partitions by %s, "
+        "or their names begin with _ or a point. `ticklake verify` names them all.",
         count,
         location,
-        columns,
         first,
+        columns,
     )
 
 
