@@ -1,8 +1,8 @@
 """Raw fills in bulk, written into a lake as landing does: the input of the build benchmarks.
 
 Rows look like the real thing where it costs: taker orders of one coin that fill against several
-makers (one hash and one user for all of them), a few busy coins and many quiet ones, decimal
-strings, and the order of arrival inside a block.
+makers (one hash and one user for all of them), a few busy coins and many quiet ones, and the
+order of arrival inside a block.
 """
 
 import tempfile

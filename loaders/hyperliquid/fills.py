@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from loaders.hyperliquid.archive import objects_between
@@ -11,12 +10,9 @@ from loaders.landing import Item, Request, opened
 from loaders.source import Source, SourceObject
 
 if TYPE_CHECKING:
-    from loaders.hyperliquid.batches import BatchReader
     from loaders.worker import Sink
 
 LOADER: Final = "hyperliquid"
-_COIN: Final = b'"coin":'
-"""Each fill that the fast way accepts has it once: quotes inside of strings are escaped."""
 
 
 def fills_between(
@@ -53,38 +49,26 @@ class FillsParser:
         import pyarrow.compute as pc
 
         from loaders.decode import chunks, count_lines
-        from loaders.hyperliquid.records import Position, Rows, read_lines
+        from loaders.hyperliquid.batches import read_batch
+        from loaders.hyperliquid.records import Position, read_lines
 
         coins = None if sink.symbols is None else pa.array(sorted(sink.symbols), pa.string())
         position = Position()
         with source.open(found.path) as stream:
             for chunk in chunks(stream):
-                table = _reader().read(chunk.text, position, by_block=self.by_block)
-                rows = (
-                    read_lines(chunk.text, chunk.offset, position, by_block=self.by_block)
-                    if table is None
-                    else Rows(table)
-                )
+                rows = read_batch(chunk.text, position, by_block=self.by_block)
+                if rows is None:
+                    rows = read_lines(chunk.text, chunk.offset, position, by_block=self.by_block)
+                    # Each line is opened and gives its fills, or is rejected as a whole.
+                    sink.read(count_lines(chunk.text) - rows.opened)
+                sink.read(rows.events)
                 for reject in rows.rejects:
                     sink.reject_as(reject)
                 for name, count in rows.extra.items():
                     sink.extra(name, count)
-                if table is None:
-                    # Each line is opened and gives its fills, or is rejected as a whole.
-                    sink.read(count_lines(chunk.text) - rows.opened + rows.events)
-                else:
-                    sink.read(chunk.text.count(_COIN))
                 kept = rows.table
                 if coins is not None:
                     kept = kept.filter(pc.is_in(kept["coin"], coins))
                     if kept.num_rows < rows.table.num_rows:
                         sink.skip("other symbols", rows.table.num_rows - kept.num_rows)
                 sink.rows("fills", kept, exchange="hyperliquid")
-
-
-@cache
-def _reader() -> "BatchReader":
-    """Return the reader of this process."""
-    from loaders.hyperliquid.batches import BatchReader
-
-    return BatchReader()

@@ -15,6 +15,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 import pyarrow as pa
@@ -34,7 +35,7 @@ from loaders.hyperliquid.schema import (
     SIDES,
 )
 
-_DECIMAL: Final = re.compile(r"-?([0-9]+)(?:\.([0-9]+))?")
+_DECIMAL: Final = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?")
 _INSTANT: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?"
 )
@@ -222,7 +223,7 @@ def _read_field(name: str, value: Any) -> Any:
     raise _FaultError("WRONG_TYPE", f"{name!r} is not of type {expected}")
 
 
-def _read_decimal(name: str, value: Any) -> str:
+def _read_decimal(name: str, value: Any) -> Decimal:
     if name not in REQUIRED and type(value) in (int, NumberText):
         value = str(value)  # documents of the venue and the archive disagree on what is a string
     if type(value) is not str:
@@ -230,12 +231,13 @@ def _read_decimal(name: str, value: Any) -> str:
     shape = _DECIMAL.fullmatch(value)
     if shape is None:
         raise _FaultError("BAD_DECIMAL", f"{name!r} is not a plain decimal")
-    whole, fraction = shape[1].lstrip("0"), (shape[2] or "").rstrip("0")
+    whole, fraction = shape[2].lstrip("0"), (shape[3] or "").rstrip("0")
     if len(whole) > INTEGER_DIGITS or len(fraction) > FRACTION_DIGITS:
         raise _FaultError("BAD_DECIMAL", f"{name!r} does not fit decimal(38, 12)")
-    if name in NOT_NEGATIVE and value.startswith("-") and value.strip("-0."):
+    number = Decimal(f"{shape[1]}{whole or 0}.{fraction or 0}")
+    if name in NOT_NEGATIVE and number < 0:
         raise _FaultError("BAD_DECIMAL", f"{name!r} is negative")
-    return value
+    return number
 
 
 def _read_liquidation(value: dict[str, Any], extra: dict[str, Any]) -> dict[str, str | None] | None:
@@ -245,7 +247,8 @@ def _read_liquidation(value: dict[str, Any], extra: dict[str, Any]) -> dict[str,
     for name, item in value.items():
         if name == "markPx" and item is not None:
             try:
-                found[name] = _read_decimal(f"liquidation.{name}", item)
+                _read_decimal(f"liquidation.{name}", item)
+                found[name] = str(item)
             except _FaultError:
                 left[f"liquidation.{name}"] = item
         elif name in found and type(item) is str:

@@ -18,9 +18,11 @@ import lz4.frame
 import pytest
 import yaml
 
+from loaders.hyperliquid.schema import DECIMALS
 from tests import commands
 from tests.conftest import Lake
 from ticklake.lake.connection import prepare
+from ticklake.lake.quarantine import things_set_aside
 from ticklake.lake.storage import open_storage
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -124,6 +126,47 @@ def test_sample_files_become_tables_on_any_lake_and_a_second_build_does_nothing(
     ) == [(0,)]
     (fills,) = operator.query("select count(*) from compacted.fills")[0]
     assert fills == operator.query("select count(*) from raw.fills")[0][0]
+
+
+def test_segments_with_text_in_place_of_numbers_give_the_same_fills(tmp_path: Path) -> None:
+    """Fills that were landed before prices were decimals, and those of other collectors."""
+    operator = Operator(str(tmp_path / "lake"), {}, tmp_path)
+    operator.land(sample(tmp_path / "source", fills=20))
+    operator.build_tables("--select", "fills")
+    before = operator.hashes()
+    fills = operator.query("select count(*) from raw.fills")
+    folder = tmp_path / "lake/raw/fills/exchange=hyperliquid/date=2025-08-01"
+    segments = sorted(folder.glob("*.parquet"))
+    for segment in segments[::2]:
+        write_with_text(segment, segment)
+    foreign = folder / "foreign.parquet"
+    write_with_text(segments[1], foreign)
+    operator.build_tables("--select", "fills")
+    assert operator.hashes() == before
+    operator.run("dbt", "test", "--select", "assert_fills_are_the_distinct_raw_fills")
+    assert operator.query("select distinct typeof(px) from raw.fills") == [("DECIMAL(38,12)",)]
+    assert operator.query("select count(*) from raw.fills") > fills
+    for text in ("1e5", "0.1234567890123"):
+        write_with_text(segments[1], foreign, text)
+        operator.build_tables("--select", "fills")
+        (aside,) = things_set_aside(operator.storage).values()
+        assert aside.error_type == "BAD_DECIMAL"
+        assert text in aside.message
+        assert operator.hashes() == before
+
+
+def write_with_text(segment: Path, target: Path, price: str | None = None) -> None:
+    """Write a segment with its numbers as the venue writes them, and one price as given."""
+    texts = {name: f"""regexp_replace("{name}"::varchar, '0+$', '0')""" for name in DECIMALS}
+    if price is not None:
+        texts["px"] = f"if(file_row_number = 1, '{price}', {texts['px']})"
+    numbers = ", ".join(f'{text} as "{name}"' for name, text in texts.items())
+    query = f"""select * exclude (file_row_number) replace ({numbers})
+        from read_parquet('{segment}', file_row_number = true) order by file_row_number"""
+    other = target.with_suffix(".text")
+    with duckdb.connect() as connection:
+        connection.execute(f"copy ({query}) to '{other}' (format parquet)")
+    other.replace(target)
 
 
 def test_unit_tests_run_by_name_and_with_dbt_test_and_not_in_a_plain_build(tmp_path: Path) -> None:

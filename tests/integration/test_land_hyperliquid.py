@@ -176,17 +176,18 @@ def test_columns_have_the_types_of_the_contract(lake: Lake, land: Land, mirror: 
     described = lake.connect().execute(
         "describe from read_parquet(?, hive_partitioning = false)", [url]
     )
+    number = "DECIMAL(38,12)"
     assert [(name, kind) for name, kind, *_ in described.fetchall()] == [
         ("ts_event", "TIMESTAMP WITH TIME ZONE"),
         ("block_time", "TIMESTAMP_NS"),
         ("block_number", "BIGINT"),
         ("event_index", "INTEGER"),
-        *((name, "VARCHAR") for name in ("user", "coin", "px", "sz", "side", "startPosition")),
-        *((name, "VARCHAR") for name in ("dir", "closedPnl", "hash")),
-        *(("oid", "BIGINT"), ("crossed", "BOOLEAN"), ("fee", "VARCHAR"), ("tid", "BIGINT")),
-        *((name, "VARCHAR") for name in ("feeToken", "cloid", "builder", "builderFee")),
-        ("twapId", "BIGINT"),
-        *((name, "VARCHAR") for name in ("deployerFee", "priorityGas")),
+        *(("user", "VARCHAR"), ("coin", "VARCHAR"), ("px", number), ("sz", number)),
+        *(("side", "VARCHAR"), ("startPosition", number), ("dir", "VARCHAR")),
+        *(("closedPnl", number), ("hash", "VARCHAR"), ("oid", "BIGINT")),
+        *(("crossed", "BOOLEAN"), ("fee", number), ("tid", "BIGINT"), ("feeToken", "VARCHAR")),
+        *(("cloid", "VARCHAR"), ("builder", "VARCHAR"), ("builderFee", number)),
+        *(("twapId", "BIGINT"), ("deployerFee", number), ("priorityGas", number)),
         ("liquidation", 'STRUCT(liquidatedUser VARCHAR, markPx VARCHAR, "method" VARCHAR)'),
         ("local_time", "TIMESTAMP_NS"),
         ("extra", "VARCHAR"),

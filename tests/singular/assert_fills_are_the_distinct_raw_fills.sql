@@ -38,11 +38,11 @@ repeated as (
             dir,
             hash,
             feeToken,
-            try_cast(px as decimal(38, 12)),
-            try_cast(sz as decimal(38, 12)),
-            try_cast(startPosition as decimal(38, 12)),
-            try_cast(closedPnl as decimal(38, 12)),
-            try_cast(fee as decimal(38, 12))
+            px,
+            sz,
+            startPosition,
+            closedPnl,
+            fee
         ) as fill_hash
     from raw_fills
     semi join repeated_ids using (ids_hash)

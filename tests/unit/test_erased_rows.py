@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def test_short_addresses_of_made_up_data_are_told_apart(tmp_path: Path) -> None:
 def test_rows_of_others_stay_without_the_mention(tmp_path: Path) -> None:
     rows = [
         row(C, tid=1, liquidation={"liquidatedUser": A, "markPx": "1.0", "method": "market"}),
-        row(C, tid=2, builder=A, builderFee="0.1"),
+        row(C, tid=2, builder=A, builderFee=Decimal("0.1")),
         row(C, tid=3, extra=json.dumps({"users": [A, B], "note": f"by {A}", A: 1})),
         row(C, tid=4, hash=A + "0" * 24, cloid=A[:34], builder=B),
     ]

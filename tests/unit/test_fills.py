@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ RENAMED = {
     "priorityGas": "priority_gas",
 }
 PLACE = ("symbol", "ts_event", "block_number", "event_index", "tid", "user", "oid", "side")
+
+EXACT = Context(prec=38)
 
 Row = dict[str, Any]
 
@@ -84,11 +86,7 @@ def listed(table: pa.Table) -> list[Row]:
 
 def by_hand(segments: Sequence[Sequence[Row]]) -> list[Row]:
     """The fills of segments, looked at one by one, in no order."""
-    rows = [
-        (number, row | {name: number_of(row[name]) for name in NUMBERS})
-        for number, segment in enumerate(segments)
-        for row in segment
-    ]
+    rows = [(number, row) for number, segment in enumerate(segments) for row in segment]
     by_block = {said(row) for _, row in rows if row["block_number"] is not None}
     seen = set()
     kept = []
@@ -111,10 +109,6 @@ def said(row: Row) -> tuple[Any, ...]:
     return tuple(row[name] for name in SAID)
 
 
-def number_of(text: str | None) -> Decimal | None:
-    return None if text is None else Decimal(text)
-
-
 def earlier_in_block(rows: Sequence[tuple[int, Row]], segment: int, row: Row) -> int:
     """How many fills earlier segments have of the block of a row."""
     block = row["block_number"]
@@ -128,14 +122,12 @@ def earlier_in_block(rows: Sequence[tuple[int, Row]], segment: int, row: Row) ->
 def fill_of(row: Row, version: int, earlier: int) -> Row:
     fill = {RENAMED.get(name, name): value for name, value in row.items() if name != "liquidation"}
     parts = row["liquidation"] or dict.fromkeys(("liquidatedUser", "markPx", "method"))
-    for name in ("builder_fee", "deployer_fee", "priority_gas"):
-        fill[name] = number_of(fill[name])
     return fill | {
         "side": {"B": "buy", "A": "sell"}[row["side"]],
         "event_index": row["event_index"] + earlier,
         "version": version,
         "liquidated_user": parts["liquidatedUser"],
-        "liquidation_mark_price": number_of(parts["markPx"]),
+        "liquidation_mark_price": parts["markPx"] and Decimal(parts["markPx"]),
         "liquidation_method": parts["method"],
     }
 
@@ -144,12 +136,13 @@ def nullable(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.one_of(st.none(), values, values)
 
 
-decimals = st.sampled_from(
+texts = st.sampled_from(
     [
         *("0.0", "1.5", "1.50", "-2.25", "0.0000000001", "12345678901234567890.5", "7"),
         *("-0.000000000001", "99999999999999999999999999.999999999999", "1.50000000000000"),
     ]
 )
+decimals = texts.map(lambda text: Decimal(text).quantize(Decimal("1e-12"), context=EXACT))
 words = st.sampled_from(["", "a", "b", "Open Long", "\N{SNOWMAN}", "x" * 42])
 nanoseconds = st.integers(0, 3).map(lambda step: START * 1000 + step)
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
@@ -178,7 +171,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
         st.fixed_dictionaries(
             {
                 "liquidatedUser": nullable(words),
-                "markPx": nullable(decimals),
+                "markPx": nullable(texts),
                 "method": nullable(words),
             }
         )
@@ -235,15 +228,20 @@ def _nulls_first(value: Any) -> tuple[bool, Any]:
 @pytest.mark.parametrize(
     "change",
     [
-        {"px": "0.1234567890123"},
-        {"closedPnl": "1.5e-9"},
-        {"builderFee": ""},
         {"liquidation": {"liquidatedUser": None, "markPx": "NaN", "method": None}},
+        {"liquidation": {"liquidatedUser": None, "markPx": "0.1234567890123", "method": None}},
         {"event_index": 2**31 - 1},
     ],
 )
 def test_a_number_that_is_not_exact_is_an_error(change: Row) -> None:
     plain = dict.fromkeys(FIELDS) | {"ts_event": START, "block_number": 1, "event_index": 0}
-    plain |= {"user": "0xa", "coin": "BTC", "px": "1.5", "sz": "2.0", "side": "B", "tid": 1}
+    plain |= {
+        "user": "0xa",
+        "coin": "BTC",
+        "px": Decimal("1.5"),
+        "sz": Decimal(2),
+        "side": "B",
+        "tid": 1,
+    }
     with pytest.raises(duckdb.ConversionException):
         by_sql([[plain], [plain | {"tid": 2} | change], [plain | {"tid": 3}]])

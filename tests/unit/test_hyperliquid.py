@@ -4,6 +4,7 @@ import io
 import json
 import random
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import lz4.frame
@@ -15,9 +16,9 @@ from hypothesis import strategies as st
 from loaders.decode import BrokenObjectError, chunks
 from loaders.exact_json import dump
 from loaders.hyperliquid.archive import objects_between
-from loaders.hyperliquid.batches import BatchReader
+from loaders.hyperliquid.batches import read_batch
 from loaders.hyperliquid.records import Position, Rows, read_lines
-from loaders.hyperliquid.schema import FILL_TYPES, RAW_SCHEMA
+from loaders.hyperliquid.schema import DECIMALS, FILL_TYPES, RAW_SCHEMA
 from ticklake.sample.market import Market
 
 USER = "0x" + "a" * 40
@@ -40,7 +41,6 @@ FILL: dict[str, Any] = {
     "feeToken": "USDC",
     "twapId": None,
 }
-READER = BatchReader()
 
 
 def compact(value: Any) -> str:
@@ -75,7 +75,8 @@ def exact(text: bytes, *, by_block: bool = True) -> Rows:
 
 
 def fast(text: bytes, *, by_block: bool = True) -> pa.Table | None:
-    return READER.read(text, Position(), by_block=by_block)
+    rows = read_batch(text, Position(), by_block=by_block)
+    return None if rows is None else rows.table
 
 
 def plain(table: pa.Table) -> list[dict[str, Any]]:
@@ -86,6 +87,14 @@ def plain(table: pa.Table) -> list[dict[str, Any]]:
     return table.to_pylist()
 
 
+def numbers(item: dict[str, Any]) -> dict[str, Any]:
+    """Return a fill with its decimals as numbers."""
+    return {
+        name: Decimal(value) if name in DECIMALS and value is not None else value
+        for name, value in item.items()
+    }
+
+
 def reference(lines: list[bytes]) -> list[dict[str, Any]]:
     """The slow and obvious way, for lines that are known to be good."""
     seen: dict[int, int] = {}
@@ -94,7 +103,7 @@ def reference(lines: list[bytes]) -> list[dict[str, Any]]:
         content = json.loads(line)
         number = content["block_number"]
         for user, item in content["events"]:
-            known = {name: item.get(name) for name in FILL_TYPES if name != "user"}
+            known = numbers({name: item.get(name) for name in FILL_TYPES if name != "user"})
             if known["liquidation"] is not None:
                 fields = ("liquidatedUser", "markPx", "method")
                 known["liquidation"] = {name: known["liquidation"].get(name) for name in fields}
@@ -125,11 +134,11 @@ def nanoseconds(instant: str) -> int:
     return int(seconds) * 10**9 + int(fraction.ljust(9, "0"))
 
 
-def test_a_fill_becomes_a_row_with_every_string_as_written() -> None:
+def test_a_fill_becomes_a_row_with_its_numbers_and_every_string_as_written() -> None:
     (row,) = plain(exact(block(fill())).table)
     assert row == {
         **dict.fromkeys(RAW_SCHEMA.names),
-        **{name: value for name, value in FILL.items() if name != "time"},
+        **numbers({name: value for name, value in FILL.items() if name != "time"}),
         "user": USER,
         "ts_event": 1782636233257000,
         "block_time": 1782636233257028820,
@@ -177,12 +186,12 @@ def test_a_block_over_two_lines_counts_its_events_on() -> None:
 
 def test_a_block_over_two_chunks_counts_its_events_on_whichever_way_they_are_read() -> None:
     position = Position()
-    first = READER.read(block(fill(), fill()), position, by_block=True)
-    second = read_lines(block(fill(), fill()), 0, position, by_block=True).table
-    third = READER.read(block(fill()), position, by_block=True)
+    first = read_batch(block(fill(), fill()), position, by_block=True)
+    second = read_lines(block(fill(), fill()), 0, position, by_block=True)
+    third = read_batch(block(fill()), position, by_block=True)
     assert first is not None
     assert third is not None
-    indexes = [table["event_index"].to_pylist() for table in (first, second, third)]
+    indexes = [rows.table["event_index"].to_pylist() for rows in (first, second, third)]
     assert indexes == [[0, 1], [2, 3], [4]]
     assert position.line_number == 3
 
@@ -257,7 +266,7 @@ def test_a_faulty_fill_is_named_and_its_neighbours_stay(
 )
 def test_a_decimal_that_fits_exactly_stays(value: str) -> None:
     (row,) = plain(exact(block(fill(fee=value, sz="-0.0"))).table)
-    assert (row["fee"], row["sz"]) == (value, "-0.0")
+    assert (row["fee"], row["sz"]) == (Decimal(value), 0)
 
 
 @pytest.mark.parametrize(
@@ -362,13 +371,14 @@ def test_an_optional_field_of_another_type_is_kept_and_the_fill_lands(
 
 def test_an_optional_decimal_may_be_a_number() -> None:
     (row,) = plain(exact(block(fill(builderFee=0.25, deployerFee=3))).table)
-    assert (row["builderFee"], row["deployerFee"]) == ("0.25", "3")
+    assert (row["builderFee"], row["deployerFee"]) == (Decimal("0.25"), 3)
 
 
-def test_priority_gas_is_kept_as_written_be_it_string_or_number() -> None:
+def test_priority_gas_is_a_number_be_it_string_or_number() -> None:
     text = block(fill(priorityGas="0.10"), fill(priorityGas=3)).replace(b":3,", b":0.30,")
     text = block(fill(priorityGas="0.10")) + text.replace(b":3}", b":0.30}")
-    assert exact(text).table["priorityGas"].to_pylist() == ["0.10", "0.10", "0.30"]
+    found = exact(text).table["priorityGas"].to_pylist()
+    assert found == [Decimal("0.1"), Decimal("0.1"), Decimal("0.3")]
 
 
 def test_lines_without_events_are_no_rows_and_no_fault() -> None:

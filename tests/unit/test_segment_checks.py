@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ticklake.lake import segment_checks
-from ticklake.lake.inputs import read_columns
+from ticklake.lake.inputs import read_columns, read_segments
 from ticklake.lake.segment_checks import FOOTER_GUESS, accepts, check_footer, check_pages
 from ticklake.lake.specs import InputSpec
 from ticklake.lake.storage import LocalStorage
@@ -242,7 +242,7 @@ def test_what_is_accepted_is_read_without_loss(tmp_path: Path, values: pa.Array,
     item = InputSpec("t", "raw/t", (), {"value": kind}, True)
     connection = duckdb.connect()
     connection.execute("set timezone = 'UTC'")
-    rows = read_columns(item, f"'{tmp_path}/a.parquet'")
+    rows = "(" + read_segments(item, f"'{tmp_path}/a.parquet'") + ")"
     read = connection.sql(f"select value from {rows}").to_arrow_table()["value"]
     assert read.type == declared(kind)
     assert (
@@ -252,6 +252,14 @@ def test_what_is_accepted_is_read_without_loss(tmp_path: Path, values: pa.Array,
         ).fetchall()
     )
     assert read.null_count == values.null_count
+
+
+def test_numbers_may_come_as_text_and_times_may_not(storage: LocalStorage) -> None:
+    text = pa.array(["1.5"])
+    assert footer_type(storage, parquet(pa.table({"price": text}))) is None
+    assert footer_type(storage, parquet(pa.table({"price": text.dictionary_encode()}))) is None
+    assert footer_type(storage, parquet(pa.table({"price": pa.array([1.5])}))) == "SCHEMA_MISMATCH"
+    assert footer_type(storage, parquet(pa.table({"ts": text}))) == "SCHEMA_MISMATCH"
 
 
 @pytest.mark.parametrize(("values", "kind"), LOSSY, ids=str)

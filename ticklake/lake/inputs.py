@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import duckdb
 
@@ -10,6 +11,9 @@ from ticklake.lake.errors import LakeError
 from ticklake.lake.planning import Unit
 from ticklake.lake.specs import InputSpec
 from ticklake.lake.tables import partition_paths
+
+NUMBER: Final = "union(number decimal(38, 12), text varchar)"
+"""How a decimal(38, 12) of raw data is read: a segment may have text in its place."""
 
 
 def write_template(connection: duckdb.DuckDBPyConnection, item: InputSpec, folder: Path) -> str:
@@ -70,6 +74,7 @@ def read_files(item: InputSpec) -> str:
 
 def read_segments(item: InputSpec, files: str) -> str:
     """Return SQL for the rows of raw segments, as `macros/lake_segments.sql` renders it."""
+    numbers = ", ".join(f'{_number(name)} as "{name}"' for name in number_columns(item))
     partition = "".join(
         f"try_cast(url_decode(regexp_extract(filename, '.*/{name}=([^/]*)/', 1)) as {kind}) "
         f'as "{name}", '
@@ -77,19 +82,38 @@ def read_segments(item: InputSpec, files: str) -> str:
         if name in item.partition_by
     )
     return (
-        f"select {partition}* exclude (filename), parse_filename(filename) as segment, "
+        f"select {partition}* exclude (filename){f' replace ({numbers})' if numbers else ''}, "
+        f"parse_filename(filename) as segment, "
         f"file_row_number as segment_row from {read_columns(item, files)}"
     )
 
 
 def read_columns(item: InputSpec, files: str) -> str:
-    """Return SQL for the declared columns of raw segments, and `filename`."""
+    """Return SQL for the declared columns of raw segments, and `filename`.
+
+    A decimal(38, 12) comes as a union of `number` and `text`.
+    """
     schema = ", ".join(
         f"{quoted(name)}: {{'name': {quoted(name)}, 'type': {quoted(kind)}, 'default_value': null}}"
-        for name, kind in item.columns.items()
+        for name, kind in {**item.columns, **dict.fromkeys(number_columns(item), NUMBER)}.items()
         if name not in item.partition_by
     )
     return f"read_parquet({files}, filename = true, schema = map {{{schema}}})"
+
+
+def number_columns(item: InputSpec) -> list[str]:
+    """Return the columns of raw data that are numbers, or plain decimals in text."""
+    return [
+        name
+        for name, kind in item.columns.items()
+        if kind.lower().replace(" ", "") == "decimal(38,12)" and name not in item.partition_by
+    ]
+
+
+def _number(column: str) -> str:
+    """Return SQL for the number in a union. Text has been checked to fit: nothing is rounded."""
+    number, text = (f"""union_extract("{column}", '{member}')""" for member in ("number", "text"))
+    return f"coalesce({number}, cast({text} as decimal(38, 12)))"
 
 
 def set_files(connection: duckdb.DuckDBPyConnection, files: Mapping[str, list[str]]) -> None:

@@ -6,9 +6,10 @@ from typing import Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ticklake.lake import row_rules
-from ticklake.lake.inputs import read_columns
+from ticklake.lake.inputs import number_columns, read_columns
 from ticklake.lake.paths import partition_key
 from ticklake.lake.quarantine import Problem
 from ticklake.lake.row_rules import columns_of, find_faults
@@ -23,13 +24,13 @@ RULES: Final = hashlib.sha256(Path(row_rules.__file__).read_bytes()).hexdigest()
 def check_rows(storage: Storage, path: str, item: InputSpec, channel: str) -> Problem | None:
     """Return what is wrong with the first bad row of a segment, None for a segment without any.
 
-    Rows are read in their declared types, as models read them. A segment that cannot be read has no
-    problem here: the query of a model will fail, and then its pages are looked at.
+    Rows are read in their declared types, as models read them, but text in place of numbers stays
+    text. A segment that cannot be read has no problem here: the query of a model will fail, and
+    then its pages are looked at.
     """
     folder = path.removeprefix(f"{item.location}/").rpartition("/")[0]
     key = partition_key(item.partition_by, folder) or ()
     partition = dict(zip(item.partition_by, key, strict=False))
-    listed = ", ".join(f'"{name}"' for name in columns_of(channel) if name in item.columns)
     first: tuple[int, row_rules.Fault] | None = None
     rows = bad = 0
     with storage.staging() as staging, duckdb.connect(config={"threads": 1}) as connection:
@@ -37,7 +38,8 @@ def check_rows(storage: Storage, path: str, item: InputSpec, channel: str) -> Pr
         connection.execute("set timezone = 'UTC'")
         try:
             reader = connection.execute(
-                f"select {listed} from {read_columns(item, '$file')}", {"file": str(file)}
+                f"select {_listed(file, item, channel)} from {read_columns(item, '$file')}",
+                {"file": str(file)},
             ).to_arrow_reader(BATCH_ROWS)
             for batch in reader:
                 faults = find_faults(channel, pa.Table.from_batches([batch]), partition)
@@ -57,3 +59,17 @@ def check_rows(storage: Storage, path: str, item: InputSpec, channel: str) -> Pr
         f"{bad} of {rows} rows cannot be used. The first is row {row} (from 0): {fault.message}",
         row,
     )
+
+
+def _listed(file: Path, item: InputSpec, channel: str) -> str:
+    """Return SQL for the columns that the rules look at, as a segment has them."""
+    columns = pq.read_metadata(file).schema.to_arrow_schema()
+    texts = {column.name.lower() for column in columns if pa.types.is_string(column.type)}
+    listed = []
+    for name in columns_of(channel):
+        if name in number_columns(item):
+            member = "text" if name.lower() in texts else "number"
+            listed.append(f"""union_extract("{name}", '{member}') as "{name}\"""")
+        elif name in item.columns:
+            listed.append(f'"{name}"')
+    return ", ".join(listed)

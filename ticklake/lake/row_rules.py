@@ -161,7 +161,7 @@ def _is_none_of(*words: str) -> Callable[[pa.Array], Flags]:
 
 
 def _is_no_decimal(array: pa.Array) -> Flags | None:
-    if array.null_count == len(array):
+    if not pa.types.is_string(array.type):
         return None
     return _flags(pc.invert(pc.match_substring_regex(array, _DECIMAL)))
 
@@ -279,6 +279,7 @@ _RULES: Final[Mapping[str, Sequence[Rule]]] = {
     ],
     "trades": [
         *_needed("ts_event", "price", "size"),
+        *_decimals("price", "size"),
         *_not_negative("BAD_DECIMAL", "price", "size"),
         Rule(("side",), "BAD_SIDE", "side is neither buy nor sell", _is_none_of("buy", "sell")),
         Rule(
@@ -305,6 +306,8 @@ _RULES: Final[Mapping[str, Sequence[Rule]]] = {
     "funding_rates": [*_needed("ts_event"), *_finite("funding_rate", "interval_hours")],
     "klines": [
         *_needed("open_time", "open", "high", "low", "close", "volume"),
+        *_decimals("open", "high", "low", "close", "volume"),
+        *_decimals("quote_volume", "taker_buy_volume", "taker_buy_quote_volume"),
         *_not_negative("BAD_DECIMAL", "open", "high", "low", "close", "volume"),
         Rule(
             ("open_time", "close_time"),

@@ -215,7 +215,7 @@ def _compare(
                 f"{has.name}: a dictionary of {values} in the Arrow schema, {_plain(has.type)} in "
                 "the file"
             )
-        elif not accepts(field.type, has.type):
+        elif not (accepts(field.type, has.type) or _says_numbers(field.type, has.type)):
             is_dictionary = values is not None or pa.types.is_dictionary(has.type)
             text = f"{has.name}: {has.type} in the file, {field.type} declared"
             (conflicts if is_dictionary else wrong).append(text)
@@ -224,6 +224,11 @@ def _compare(
     if not wrong:
         return None
     return Problem("SCHEMA_MISMATCH", "; ".join(wrong).replace(" not null", ""))
+
+
+def _says_numbers(declared: pa.DataType, found: pa.DataType) -> bool:
+    """Say whether a column has text in place of numbers, which is read as what it says."""
+    return bool(declared == pa.decimal128(38, 12) and _plain(found) == pa.string())
 
 
 def _dictionaries(metadata: Mapping[bytes, bytes] | None) -> dict[str, pa.DataType]:
