@@ -10,6 +10,7 @@ from typing import Final
 import pyarrow as pa
 
 from loaders.hyperliquid.schema import RAW_SCHEMA, REPEATING
+from ticklake.lake.paths import BY_DAY, BY_SYMBOL
 from ticklake.lake.segments import Channel
 
 TIME: Final = pa.timestamp("us", tz="UTC")
@@ -18,20 +19,19 @@ LEVELS: Final = pa.list_(
     pa.struct([pa.field("price", pa.float64()), pa.field("size", pa.float64())])
 )
 ORDER_COUNTS: Final = pa.list_(pa.int32())
-DAILY: Final = ("exchange", "symbol", "date")
 
 CHANNELS: Final = {
     channel.name: channel
     for channel in (
         Channel(
             "fills",
-            ("exchange", "date"),
+            BY_DAY,
             RAW_SCHEMA,
             dictionary=REPEATING,
         ),
         Channel(
             "trades",
-            DAILY,
+            BY_SYMBOL,
             pa.schema(
                 [
                     ("ts_event", TIME),
@@ -49,7 +49,7 @@ CHANNELS: Final = {
         ),
         Channel(
             "order_book",
-            DAILY,
+            BY_SYMBOL,
             pa.schema(
                 [
                     ("ts_event", TIME),
@@ -67,7 +67,7 @@ CHANNELS: Final = {
         ),
         Channel(
             "tickers",
-            DAILY,
+            BY_SYMBOL,
             pa.schema(
                 [
                     ("ts_event", TIME),
@@ -85,9 +85,10 @@ CHANNELS: Final = {
         ),
         Channel(
             "mark_prices",
-            DAILY,
+            BY_DAY,
             pa.schema(
                 [
+                    ("symbol", pa.string()),
                     ("ts_event", TIME),
                     ("ts_capture", TIME),
                     ("mark_price", pa.float64()),
@@ -95,12 +96,14 @@ CHANNELS: Final = {
                     ("extra", pa.string()),
                 ]
             ),
+            dictionary=("symbol",),
         ),
         Channel(
             "funding_rates",
-            DAILY,
+            BY_DAY,
             pa.schema(
                 [
+                    ("symbol", pa.string()),
                     ("ts_event", TIME),
                     ("ts_capture", TIME),
                     ("funding_rate", pa.float64()),
@@ -109,6 +112,7 @@ CHANNELS: Final = {
                     ("extra", pa.string()),
                 ]
             ),
+            dictionary=("symbol",),
         ),
         Channel(
             "klines",

@@ -303,7 +303,7 @@ def make_plan(
     wanted = mapping.of_channel(channel)
     aliases = ALIASES[channel]
     known = set(names)
-    partition_by = CHANNELS[channel].partition_by
+    keys = CHANNELS[channel].names
     sources: dict[str, str] = {}
     joined: dict[str, tuple[str, ...]] = {}
     missing = []
@@ -334,7 +334,7 @@ def make_plan(
         }
     taken = {*sources.values(), *(name for found in joined.values() for name in found)}
     taken |= {name for side in levels.values() for level in side for name in level.columns}
-    looked_for = aliases | {name: PARTITION[name] for name in PARTITION if name in partition_by}
+    looked_for = aliases | {name: PARTITION[name] for name in PARTITION if name in keys}
     by_name = {plain(name): name for name in reversed(names) if name not in taken}
     for target, others in looked_for.items() if by_alias else ():
         if target in wanted or levels.get(target):
@@ -353,7 +353,7 @@ def make_plan(
         for name in {"side", "is_buyer_maker"} & sources.keys():
             taken.discard(sources.pop(name))
     found_ones = {*sources, *joined, *(side for side in levels if levels[side])}
-    needed = [*REQUIRED[channel], *(name for name in partition_by[:-1] if name not in given)]
+    needed = [*REQUIRED[channel], *(name for name in keys if name not in given)]
     missing += [
         name for name in needed if name not in found_ones and wanted.get(name, None) is None
     ]

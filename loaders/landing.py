@@ -331,8 +331,13 @@ def _is_landed_as(entry: raw.LedgerEntry, item: Item) -> bool:
 
 
 def _has_value(path: str, column: str, value: str) -> bool:
-    """Say whether a segment is in the partition of a value of a column."""
-    return bool({f"{column}={value}", *spellings(column, value)} & set(path.split("/")))
+    """Say whether a segment is in the partition of a value of a column.
+
+    Where all symbols are in a partition the path does not tell. Then the columns did, and parsers
+    refuse an object whose columns say something else than the option.
+    """
+    folders = {part for part in path.split("/") if part.startswith(f"{column}=")}
+    return not folders or bool({f"{column}={value}", *spellings(column, value)} & folders)
 
 
 def _replaced(entry: raw.LedgerEntry | None, item: Item) -> str:

@@ -74,14 +74,15 @@ class Sink:
     ) -> None:
         """Add rows in arrival order; columns that the channel has and the table lacks are null.
 
-        `symbol` and `interval` are for channels that are partitioned by them. Rows that break a
-        rule of their channel are set aside.
+        `symbol` and `interval` are for channels that are partitioned by them; a channel with all
+        symbols in a partition takes `symbol` too. Rows that break a rule of their channel are set
+        aside.
         """
         if symbol is not None and self.symbols is not None and symbol not in self.symbols:
             self.skip("other symbols", table.num_rows)
             return
         values = {"exchange": exchange, "symbol": symbol, "interval": interval}
-        wanted = CHANNELS[channel].partition_by[:-1]
+        wanted = CHANNELS[channel].names
         where: dict[str, Any] = {"channel": channel} | {name: values[name] for name in wanted}
         for name in wanted:
             if why := unusable(str(values[name])):
@@ -89,9 +90,12 @@ class Sink:
                     message = f"{name} {why}"
                     self.reject("BAD_NAME", message, content=_content(table, row), **where)
                 return
+        if CHANNELS[channel].has_symbols:
+            table = table.append_column("symbol", pa.repeat(str(symbol), table.num_rows))
         table = self._usable(channel, table, where)
         self._kept += table.num_rows
-        self._writer.append(CHANNELS[channel], tuple(str(values[name]) for name in wanted), table)
+        key = tuple(str(values[name]) for name in CHANNELS[channel].partition_by[:-1])
+        self._writer.append(CHANNELS[channel], key, table)
 
     def _usable(self, channel: str, table: pa.Table, where: Mapping[str, Any]) -> pa.Table:
         """Return the rows that keep the rules of their channel; set the others aside."""

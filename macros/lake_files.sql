@@ -1,10 +1,14 @@
 {#
     SQL that reads the files of the current batch of an input: what `lake_ref` and `lake_source`
-    render while a model is built. `node` is the input's entry in `graph`.
+    render while a model is built. `node` is the input's entry in `graph`. Of an input with all symbols
+    in a partition, a model whose units have one symbol reads the rows of its units.
 #}
 {% macro lake_files(node, with_position=false) %}
     {%- set spec = lake_input(node) -%}
     {%- set files = "getvariable('in_" ~ spec.name ~ "')" -%}
+    {%- set narrowed_by = lake_narrowed_by(model, spec) -%}
+    {%- if narrowed_by %}(
+        select * from {% endif -%}
     {%- if spec.is_raw -%}
         {{ lake_segments(spec, files) }}
     {%- else -%}
@@ -13,4 +17,7 @@
             {%- if with_position %}, filename = true, file_row_number = true{% endif %}
         )
     {%- endif -%}
+    {%- if narrowed_by %}
+        semi join (select unnest(getvariable('unit_keys'), recursive := true)) using ({{ narrowed_by | join(', ') }})
+    ){% endif -%}
 {%- endmacro %}

@@ -16,12 +16,17 @@
     {%- for column in partition_by if not columns.get(column) -%}
         {%- do columns.update({column: 'date' if column == 'date' else 'varchar'}) -%}
     {%- endfor -%}
+    {%- set layouts = [partition_by] -%}
+    {%- if is_raw and 'symbol' in columns and 'symbol' not in partition_by -%}
+        {%- do layouts.append(['exchange', 'symbol', 'date']) -%}
+    {%- endif -%}
     {%- set location = node.source_name ~ '/' ~ node.name if is_raw
         else node.schema ~ '/' ~ (node.alias or node.name) -%}
     {{ return({
         'name': node.source_name ~ '_' ~ node.name if is_raw else node.name,
         'location': location,
         'partition_by': partition_by,
+        'layouts': layouts,
         'columns': columns,
         'is_raw': is_raw,
         'lookback': lookback.get(node.name, 0),

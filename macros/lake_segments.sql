@@ -8,13 +8,24 @@
 
     A segment may have text in place of a decimal(38, 12): DuckDB reads both as a union, and text
     becomes its number by `exact_decimal`. Casting text to decimal(38, 12) would round it, slowly.
+
+    Segments of a table with all symbols in a partition may lie by symbol: then the path says which.
 #}
 {% macro lake_segments(spec, files) -%}
-    {%- set numbers = [] -%}
+    {%- set replaced = {} -%}
     {%- for name, type in spec.columns.items()
         if type | lower | replace(' ', '') == 'decimal(38,12)' and name not in spec.partition_by -%}
-        {%- do numbers.append(name) -%}
+        {%- set text = exact_decimal('union_extract(' ~ adapter.quote(name) ~ ", 'text')") -%}
+        {%- do replaced.update({
+            name: 'coalesce(union_extract(' ~ adapter.quote(name) ~ ", 'number'), " ~ text ~ ')'
+        }) -%}
     {%- endfor %}
+    {%- set numbers = replaced | list -%}
+    {%- if spec.layouts | length > 1 -%}
+        {%- do replaced.update({
+            'symbol': "coalesce(symbol, url_decode(nullif(regexp_extract(filename, '.*/symbol=([^/]*)/', 1), '')))"
+        }) -%}
+    {%- endif %}
     (
         select
         {%- for name, type in spec.columns.items() if name in spec.partition_by %}
@@ -22,12 +33,10 @@
                 as {{ adapter.quote(name) }},
         {%- endfor %}
             * exclude (filename)
-            {%- if numbers %} replace (
-            {%- for name in numbers %}
-                coalesce(
-                    union_extract({{ adapter.quote(name) }}, 'number'),
-                    {{ exact_decimal("union_extract(" ~ adapter.quote(name) ~ ", 'text')") }}
-                ) as {{ adapter.quote(name) }}{{ ',' if not loop.last }}
+            {%- if replaced %}
+            replace (
+            {%- for name, value in replaced.items() %}
+                {{ value }} as {{ adapter.quote(name) }}{{ ',' if not loop.last }}
             {%- endfor %}
             )
             {%- endif %},

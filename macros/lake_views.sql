@@ -18,13 +18,13 @@
         {%- set built = {} -%}
         {%- for node in graph.sources.values() if node.config.meta.get('partition_by') -%}
             {%- set spec = lake_input(node) -%}
-            {%- do channels.update({spec.location: spec.partition_by}) -%}
+            {%- do channels.update({spec.location: spec.layouts}) -%}
             {%- do tables.append([node, spec, node.schema ~ '.' ~ node.identifier]) -%}
         {%- endfor -%}
         {%- set models = graph.nodes.values() | selectattr('resource_type', 'equalto', 'model') | list -%}
         {%- for node in models if node.config.materialized == 'lake' -%}
             {%- set spec = lake_input(node) -%}
-            {%- do built.update({spec.location: spec.partition_by}) -%}
+            {%- do built.update({spec.location: spec.layouts}) -%}
             {%- do tables.append([node, spec, spec.location | replace('/', '.')]) -%}
         {%- endfor -%}
         {%- set python_models = models | selectattr('language', 'equalto', 'python')
@@ -35,18 +35,18 @@
         {%- set comments = lake_view_comments() -%}
         {%- set schemas = [] -%}
         {%- for node, spec, place in tables -%}
-            {%- set has_files = spec.location in filled.with_files -%}
+            {%- set layouts = filled.layouts.get(spec.location, []) -%}
             {%- set has_columns = spec.columns | length > spec.partition_by | length -%}
             {%- if spec.location in filled.with_views -%}
                 {#- Its view is of this lake and as empty, or not, as the table. -#}
-            {%- elif has_files or has_columns -%}
+            {%- elif layouts or has_columns -%}
                 {%- if node.schema not in schemas -%}
                     {%- do run_query('create schema if not exists ' ~ node.schema) -%}
                     {%- do schemas.append(node.schema) -%}
                 {%- endif -%}
                 {%- do lake_put_view(
                     place,
-                    lake_view(spec, has_files),
+                    lake_view(spec, layouts),
                     node.description,
                     comments.get(place) if spec.is_raw,
                     [] if spec.is_raw else ['as a run began']

@@ -156,6 +156,7 @@ def _query(
 ) -> str:
     """Return SQL for the rows asked for."""
     from ticklake.lake.connection import quoted
+    from ticklake.lake.paths import path_values
     from ticklake.lake.planning import Selection
 
     start, end = bounds
@@ -190,19 +191,31 @@ def _query(
         ]
     if not chosen:
         conditions.append("false")  # one file for its columns
-    urls = ", ".join(quoted(storage.url(file.path)) for file in chosen or everything[:1])
-    kinds = ", ".join(
-        f"'{column}': '{'date' if column == 'date' else 'varchar'}'" for column in table.columns
+    files: dict[tuple[str, ...], list[str]] = {}
+    for file in chosen or everything[:1]:  # raw segments may lie by symbol or not
+        files.setdefault(tuple(path_values(file.path)), []).append(storage.url(file.path))
+    rows = " union all by name ".join(
+        f"from {_files(urls, by, is_raw=table.is_raw)}" for by, urls in files.items()
     )
     keys = ", ".join(f'"{column}"' for column in table.columns)
     listed = ", ".join(f'"{column}"' for column in columns or ())
     return f"""
         select {listed or f"{keys}, * exclude ({keys})"}
-        from read_parquet(
-            [{urls}], hive_partitioning = true, hive_types = {{{kinds}}},
-            union_by_name = {str(table.is_raw).lower()}
-        )
+        from ({rows})
         {"where " + " and ".join(conditions) if conditions else ""}"""
+
+
+def _files(urls: Sequence[str], columns: Sequence[str], *, is_raw: bool) -> str:
+    """Return SQL that reads files which lie by the same partition columns."""
+    from ticklake.lake.connection import quoted
+
+    kinds = ", ".join(
+        f"'{column}': '{'date' if column == 'date' else 'varchar'}'" for column in columns
+    )
+    return (
+        f"read_parquet([{', '.join(map(quoted, urls))}], hive_partitioning = true, "
+        f"hive_types = {{{kinds}}}, union_by_name = {str(is_raw).lower()})"
+    )
 
 
 def _data(files: Iterable["Entry"]) -> list["Entry"]:

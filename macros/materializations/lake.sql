@@ -83,9 +83,10 @@ def materialize(df, con):
         {%- if existing_relation is not none and not existing_relation.is_view -%}
             {%- do drop_relation_if_exists(existing_relation) -%}
         {%- endif -%}
+        {%- set own = lake_input(model) -%}
         {%- do lake_put_view(
             target_relation,
-            lake_view(lake_input(model), result.has_partitions),
+            lake_view(own, own.layouts if result.has_partitions else []),
             model.description if config.persist_relation_docs() else '',
             result.view_comment,
             [result.code, model.columns, config.persist_column_docs()],

@@ -1,8 +1,8 @@
 {# One row per mark price of a symbol, as it was at an instant. #}
 {{ config(
     materialized='lake',
-    partition_by=['exchange', 'symbol', 'date'],
-    order_by=['row_seq'],
+    partition_by=['exchange', 'date'],
+    order_by=['symbol', 'row_seq'],
 ) }}
 
 with

@@ -11,7 +11,7 @@ from ticklake.lake.database import make_usable, refuse_name
 from ticklake.lake.errors import LakeError
 from ticklake.lake.root import open_lake
 from ticklake.lake.storage import LocalStorage
-from ticklake.lake.views import lake_views, tables_with_files, views_of_another_lake
+from ticklake.lake.views import lake_views, layouts_with_files, views_of_another_lake
 
 
 @pytest.mark.parametrize("folder", ["exchange=x", "date=2025-01-01", "back\\slash", "a*b", "o'dd"])
@@ -98,10 +98,10 @@ def test_views_of_another_lake_are_told_from_those_of_this_one(tmp_path: Path) -
         connection.execute("create view compacted.empty as select 1 as x where false")
         assert lake_views(connection, storage) == {"compacted/this": True, "compacted/empty": False}
         assert views_of_another_lake(connection, storage) == ["compacted/this_too"]
-    tables = {"compacted/this": ["exchange"], "compacted/empty": ["exchange"]}
-    assert tables_with_files(storage, tables) == {"compacted/this"}
+    tables = {"compacted/this": [["exchange"]], "compacted/empty": [["exchange"]]}
+    assert layouts_with_files(storage, tables) == {"compacted/this": [["exchange"]]}
     os.remove(tmp_path / "this/compacted/this/exchange=x/data.parquet")
-    assert tables_with_files(storage, tables) == set()
+    assert layouts_with_files(storage, tables) == {}
 
 
 def test_sql_refuses_views_of_another_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from ticklake.lake.connection import one_thread, quoted
 from ticklake.lake.errors import LakeError
 from ticklake.lake.file_format import ROW_GROUP
-from ticklake.lake.inputs import input_files, no_rows, set_files
+from ticklake.lake.inputs import input_files, no_rows, set_files, set_units
 from ticklake.lake.paths import Key, partition_path, project
 from ticklake.lake.planning import Plan, Unit
 from ticklake.lake.publishing import Origin, drop, publish
@@ -164,6 +164,7 @@ class _Worker:
         model, connection = self._model, self._connection
         files = input_files(connection, model.inputs, units, self._source.url, self._folder)
         set_files(connection, files)
+        set_units(connection, model.unit_by, units)
         closed = [_group_path(model.unit_by, unit.key) for unit in units if unit.is_closed]
         connection.execute(
             f"set variable closed_units = [{', '.join(map(quoted, closed))}]::varchar[]"

@@ -5,7 +5,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ticklake.lake.errors import LakeError
-from ticklake.lake.paths import LAYERS, RAW, Key, partition_key, partition_path, spellings
+from ticklake.lake.paths import (
+    BY_DAY,
+    LAYERS,
+    MOVED,
+    RAW,
+    Key,
+    partition_key,
+    partition_path,
+    segment_key,
+    spellings,
+)
 from ticklake.lake.planning import Selection
 from ticklake.lake.storage import Entry, Storage
 from ticklake.lake.tables import DATA, META
@@ -65,6 +75,8 @@ class TableListing:
     def key_of(self, path: str) -> Key | None:
         """Return the partition in whose folder a path lies."""
         folder = path.removeprefix(f"{self.location}/").rpartition("/")[0]
+        if self.is_raw:
+            return segment_key(self.location, self.columns, folder)
         return partition_key(self.columns, folder)
 
     def _key(self, entry: Entry) -> Key | None:
@@ -125,7 +137,7 @@ def find_table(
     for location, first in firsts.items():
         prefixes = [location]
         for column in columns_of([first.path]):
-            if column not in (values or {}):
+            if column not in (values or {}) or (location in MOVED and column not in BY_DAY):
                 break
             folders = spellings(column, (values or {})[column])
             prefixes = [f"{prefix}/{folder}" for prefix in prefixes for folder in folders]
@@ -184,10 +196,17 @@ def _tables(entries: Iterable[Entry]) -> list[TableListing]:
 
 
 def columns_of(paths: Iterable[str]) -> tuple[str, ...]:
-    """Return the partition columns that most of a table's paths have."""
+    """Return the partition columns that most of a table's paths have.
+
+    Of a table that lay by symbol before: those it has now, if any path has them.
+    """
+    location = ""
     counts: Counter[tuple[str, ...]] = Counter()
     for path in paths:
-        folders = path.split("/")[2:-1]
+        layer, name, *folders, _ = path.split("/")
+        location = f"{layer}/{name}"
         if folders and all("=" in folder for folder in folders):
             counts[tuple(folder.partition("=")[0] for folder in folders)] += 1
+    if location in MOVED and BY_DAY in counts:
+        return BY_DAY
     return max(sorted(counts), key=counts.__getitem__, default=())

@@ -17,13 +17,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ticklake.lake.erasures import Erasures, address_hash
+from ticklake.lake.paths import path_values
 from ticklake.lake.raw import StagedSegment
 
 _ADDRESS: Final = rb"0[xX][0-9a-fA-F]{1,40}(?![0-9a-fA-F])"
@@ -59,7 +59,7 @@ class Found:
 
 def may_hold(path: str, erasures: Erasures) -> bool:
     """Say whether a segment has to be opened: its path may tell that no erased symbol is in it."""
-    values = _values(path)
+    values = path_values(path)
     if erasures.users or "symbol" not in values:
         return bool(erasures)
     return _is_erased_whole(path, erasures)
@@ -163,14 +163,8 @@ def reject_without_erased(line: bytes, erasures: Erasures) -> bytes:
 
 
 def _is_erased_whole(path: str, erasures: Erasures) -> bool:
-    values = _values(path)
+    values = path_values(path)
     return values.get("symbol") in erasures.symbols_of(values.get("exchange"))
-
-
-def _values(path: str) -> dict[str, str]:
-    """Return the partition values in the path of a segment."""
-    pairs = (part.partition("=") for part in path.split("/")[:-1])
-    return {name: unquote(value) for name, is_value, value in pairs if is_value}
 
 
 def _worth_reading(schema: pa.Schema, path: str, erasures: Erasures) -> list[str]:
@@ -185,7 +179,7 @@ def _worth_reading(schema: pa.Schema, path: str, erasures: Erasures) -> list[str
 
 
 def _symbol_columns(schema: pa.Schema, path: str) -> list[str]:
-    if "symbol" in _values(path):
+    if "symbol" in path_values(path):
         return []
     return [name for name in schema.names if name.lower() in _SYMBOLS]
 
@@ -193,7 +187,7 @@ def _symbol_columns(schema: pa.Schema, path: str) -> list[str]:
 def _without(table: pa.Table, path: str, erasures: Erasures) -> tuple[pa.Table, Found]:
     """Return a row group without what is erased."""
     before = table.num_rows
-    symbols = erasures.symbols_of(_values(path).get("exchange"))
+    symbols = erasures.symbols_of(path_values(path).get("exchange"))
     for name in _symbol_columns(table.schema, path) if symbols else ():
         table = _without_rows(table, name, lambda text: text.decode(errors="replace") in symbols)
     for name in table.column_names if erasures.users else ():

@@ -8,6 +8,7 @@ import duckdb
 
 from ticklake.lake.connection import quoted
 from ticklake.lake.errors import LakeError
+from ticklake.lake.paths import CALENDAR
 from ticklake.lake.planning import Unit
 from ticklake.lake.specs import InputSpec
 from ticklake.lake.tables import partition_paths
@@ -74,7 +75,11 @@ def read_files(item: InputSpec) -> str:
 
 def read_segments(item: InputSpec, files: str) -> str:
     """Return SQL for the rows of raw segments, as `macros/lake_segments.sql` renders it."""
-    numbers = ", ".join(f'{_number(name)} as "{name}"' for name in number_columns(item))
+    values = {name: _number(name) for name in number_columns(item)}
+    if "symbol" in item.columns and "symbol" not in item.partition_by:
+        in_path = "url_decode(nullif(regexp_extract(filename, '.*/symbol=([^/]*)/', 1), ''))"
+        values["symbol"] = f"coalesce(symbol, {in_path})"
+    replaced = ", ".join(f'{value} as "{name}"' for name, value in values.items())
     partition = "".join(
         f"try_cast(url_decode(regexp_extract(filename, '.*/{name}=([^/]*)/', 1)) as {kind}) "
         f'as "{name}", '
@@ -82,7 +87,7 @@ def read_segments(item: InputSpec, files: str) -> str:
         if name in item.partition_by
     )
     return (
-        f"select {partition}* exclude (filename){f' replace ({numbers})' if numbers else ''}, "
+        f"select {partition}* exclude (filename){f' replace ({replaced})' if replaced else ''}, "
         f"parse_filename(filename) as segment, "
         f"file_row_number as segment_row from {read_columns(item, files)}"
     )
@@ -114,6 +119,32 @@ def _number(column: str) -> str:
     """Return SQL for the number in a union. Text has been checked to fit: nothing is rounded."""
     number, text = (f"""union_extract("{column}", '{member}')""" for member in ("number", "text"))
     return f"coalesce({number}, cast({text} as decimal(38, 12)))"
+
+
+def read_own_rows(item: InputSpec, unit_by: Sequence[str]) -> str:
+    """Return SQL that reads the rows of a batch in its files: see `lake_narrowed_by`."""
+    told = [name for name in unit_by if name not in CALENDAR and name in item.columns]
+    if set(told) <= set(item.partition_by):
+        return read_files(item)
+    keys = "select unnest(getvariable('unit_keys'), recursive := true)"
+    return f"select * from ({read_files(item)}) semi join ({keys}) using ({', '.join(told)})"
+
+
+def set_units(
+    connection: duckdb.DuckDBPyConnection, unit_by: Sequence[str], units: Sequence[Unit]
+) -> None:
+    """Make `getvariable('unit_keys')` the keys of a batch, without date and month."""
+    keys = {
+        ", ".join(
+            f"{quoted(name)}: {quoted(value)}"
+            for name, value in zip(unit_by, unit.key, strict=True)
+            if name not in CALENDAR
+        )
+        for unit in units
+    }
+    if "" not in keys:
+        listed = ", ".join(f"{{{key}}}" for key in sorted(keys))
+        connection.execute(f"set variable unit_keys = [{listed}]")
 
 
 def set_files(connection: duckdb.DuckDBPyConnection, files: Mapping[str, list[str]]) -> None:

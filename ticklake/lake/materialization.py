@@ -32,7 +32,7 @@ from ticklake.lake.report import Report
 from ticklake.lake.session import Session, close_session, latest_session, session_of
 from ticklake.lake.specs import NULLS_FIRST, InputSpec, ModelSpec
 from ticklake.lake.tables import LakeTable, Partition, fingerprint
-from ticklake.lake.views import lake_views, tables_with_files
+from ticklake.lake.views import Layout, lake_views, layouts_with_files
 
 if TYPE_CHECKING:
     from ticklake.lake.building import Compute
@@ -69,7 +69,11 @@ def call(database: duckdb.DuckDBPyConnection, function: str, arguments: Mapping[
 
 
 def _result_of(session: Session, *, model: str) -> Any:
-    return session.results[model]
+    result = session.results[model]
+    if "error" not in result and not result["is_plan"]:
+        spec, _ = session.plans[model]
+        session.renewed[spec.location] = spec.partition_by
+    return result
 
 
 def _begin_check(
@@ -182,31 +186,34 @@ def _unusable_segments(session: Session) -> Any:
 def _begin_run(
     session: Session,
     *,
-    channels: Mapping[str, Sequence[str]],
-    built: Mapping[str, Sequence[str]],
+    channels: Mapping[str, Sequence[Layout]],
+    built: Mapping[str, Sequence[Layout]],
     has_python_models: bool,
 ) -> Any:
-    """Return which tables have a file, and which tables that are built need no other view.
+    """Return by what each table has files, and which tables that are built need no other view.
 
-    Tables are given as location -> partition columns. It also shows once and clearly where the lake
-    cannot be reached.
+    Tables are given as location -> layouts: the partition columns by which files may lie. It also
+    shows once and clearly where the lake cannot be reached.
     """
     session.has_python_models = has_python_models
     next(iter(session.storage.entries("_lease")), None)
-    with_files = tables_with_files(session.storage, {**channels, **built})
+    layouts = layouts_with_files(session.storage, {**channels, **built})
     with session.database.cursor() as cursor:
         views = lake_views(cursor, session.storage)
     return {
-        "with_files": sorted(with_files),
+        "layouts": layouts,
         "with_views": [
-            location for location in built if views.get(location) is (location in with_files)
+            location for location in built if views.get(location) is (location in layouts)
         ],
     }
 
 
 def _end_run(session: Session) -> Any:
     """Close the session. The answer says what to warn of, and which units could not be built."""
-    close_session()
+    try:
+        session.remove_left_over()
+    finally:
+        close_session()
     return {"warnings": _unknown_names(session), "failed": "\n".join(session.failed) or None}
 
 
@@ -263,6 +270,8 @@ def _plan_model(session: Session, **spec: Any) -> Any:
     if plan.is_done:
         table.save_cache()
         report = Report(unchanged=plan.unchanged, stale_outside=plan.stale_outside)
+        if not is_dry_run:
+            session.renewed[model.location] = model.partition_by
         return _result(planner, report) | {"view_comment": _view_comment(session, model)}
     session.planned[model.name] = _Planned(spec, planner, plan)
     return None

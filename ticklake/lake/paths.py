@@ -28,6 +28,17 @@ FIRST_PRINTABLE = 0x20
 PLAIN = "@$&+,;!()"
 """Printable ASCII that stays as it is, besides letters, digits and `_.-~`."""
 
+BY_DAY = ("exchange", "date")
+BY_SYMBOL = ("exchange", "symbol", "date")
+MOVED = {
+    f"{RAW}/funding_rates",
+    f"{RAW}/mark_prices",
+    "compacted/fill_trades",
+    "compacted/funding_rates",
+    "compacted/mark_prices",
+}
+"""Tables with all symbols in one partition a day, which earlier versions stored by symbol."""
+
 CALENDAR = {"date": "", "month": "-01"}
 """Columns that say when, and what makes a day of their values."""
 
@@ -60,6 +71,24 @@ def partition_key(columns: Sequence[str], path: str) -> Key | None:
         if column in CALENDAR and not _is_in_calendar(values[-1], CALENDAR[column]):
             return None
     return tuple(values)
+
+
+def segment_key(location: str, columns: Sequence[str], folder: str) -> Key | None:
+    """Return the partition of a raw table that a folder of it is of, None if it is of none.
+
+    Segments of a table with all symbols in a partition may also lie by symbol.
+    """
+    key = partition_key(columns, folder)
+    if key is None and location in MOVED and location.startswith(f"{RAW}/"):
+        by_symbol = partition_key(BY_SYMBOL, folder)
+        return by_symbol and project(BY_SYMBOL, by_symbol, columns)
+    return key
+
+
+def path_values(path: str) -> dict[str, str]:
+    """Return the partition values in the path of a file."""
+    pairs = (part.partition("=") for part in path.split("/")[:-1])
+    return {name: unquote(value) for name, is_value, value in pairs if is_value}
 
 
 @lru_cache(maxsize=1 << 16)

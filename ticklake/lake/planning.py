@@ -48,6 +48,8 @@ class Unit:
     inputs: Mapping[str, tuple[Partition, ...]]
     is_closed: bool
     fingerprint: str
+    own_inputs: frozenset[str] = frozenset()
+    """Inputs whose partitions no other unit of the same days reads."""
 
     @property
     def damaged_input(self) -> str | None:
@@ -60,8 +62,13 @@ class Unit:
 
     @property
     def size(self) -> int:
-        """Bytes of input."""
-        return sum(part.size for parts in self.inputs.values() for part in parts)
+        """Bytes of input. What other units read too counts only where nothing else is read."""
+        return sum(
+            part.size
+            for name, parts in self.inputs.items()
+            for part in parts
+            if not self.own_inputs or name in self.own_inputs
+        )
 
 
 @dataclass(frozen=True)
@@ -145,6 +152,7 @@ def units_of(
     keys = {project(item.columns, key, unit_by) for item in leading for key in item.partitions}
     indexes = [_Index(item, unit_by) for item in inputs]
     last_dates = _last_dates(inputs, unit_by, closed_by)
+    own_inputs = frozenset(item.name for item in inputs if set(unit_by) <= set(item.columns))
     units = {}
     for key in sorted(keys):
         values = dict(zip(unit_by, key, strict=True))
@@ -159,7 +167,7 @@ def units_of(
         content: list[Any] = [code, is_closed]
         for index, own in zip(indexes, groups, strict=True):
             content.append([index.input.name, index.groups.content(own)])
-        units[key] = Unit(key, found, is_closed, fingerprint(content))
+        units[key] = Unit(key, found, is_closed, fingerprint(content), own_inputs)
     return units
 
 

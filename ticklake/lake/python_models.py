@@ -9,7 +9,7 @@ import pyarrow as pa
 from ticklake.lake.building import Compute
 from ticklake.lake.connection import prepare_cursor
 from ticklake.lake.file_format import ROW_GROUP
-from ticklake.lake.inputs import read_files, set_files
+from ticklake.lake.inputs import read_own_rows, set_files, set_units
 from ticklake.lake.planning import Unit
 from ticklake.lake.specs import ModelSpec
 
@@ -46,6 +46,7 @@ def python_compute(model: ModelSpec, source: str, path: str) -> Compute:
         reader = connection.cursor()
         prepare_cursor(reader)
         set_files(reader, files)
+        set_units(reader, model.unit_by, units)
         (unit,) = units
         day = dict(zip(model.unit_by, unit.key, strict=True)).get("date")
         reader.execute("set variable unit_date = cast(? as date)", [day])
@@ -54,7 +55,7 @@ def python_compute(model: ModelSpec, source: str, path: str) -> Compute:
             item = inputs.get("/".join(relation.replace('"', "").split(".")[-2:]))
             if item is None:
                 return reader.sql(f"select * from {relation}")
-            return reader.sql(read_files(item))
+            return reader.sql(read_own_rows(item, model.unit_by))
 
         result = python_model(dbt_object(load), reader)
         if isinstance(result, pa.RecordBatchReader):

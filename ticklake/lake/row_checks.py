@@ -1,6 +1,7 @@
 """Whether the rows of a raw segment keep the rules of their channel."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ticklake.lake import row_rules
 from ticklake.lake.inputs import number_columns, read_columns
-from ticklake.lake.paths import partition_key
+from ticklake.lake.paths import path_values, segment_key
 from ticklake.lake.quarantine import Problem
 from ticklake.lake.row_rules import columns_of, find_faults
 from ticklake.lake.specs import InputSpec
@@ -29,8 +30,9 @@ def check_rows(storage: Storage, path: str, item: InputSpec, channel: str) -> Pr
     then its pages are looked at.
     """
     folder = path.removeprefix(f"{item.location}/").rpartition("/")[0]
-    key = partition_key(item.partition_by, folder) or ()
-    partition = dict(zip(item.partition_by, key, strict=False))
+    is_placed = segment_key(item.location, item.partition_by, folder) is not None
+    partition = path_values(path) if is_placed else {}
+    names = [name for name in columns_of(channel) if name in item.columns and name not in partition]
     first: tuple[int, row_rules.Fault] | None = None
     rows = bad = 0
     with storage.staging() as staging, duckdb.connect(config={"threads": 1}) as connection:
@@ -38,7 +40,7 @@ def check_rows(storage: Storage, path: str, item: InputSpec, channel: str) -> Pr
         connection.execute("set timezone = 'UTC'")
         try:
             reader = connection.execute(
-                f"select {_listed(file, item, channel)} from {read_columns(item, '$file')}",
+                f"select {_listed(file, item, names)} from {read_columns(item, '$file')}",
                 {"file": str(file)},
             ).to_arrow_reader(BATCH_ROWS)
             for batch in reader:
@@ -61,15 +63,15 @@ def check_rows(storage: Storage, path: str, item: InputSpec, channel: str) -> Pr
     )
 
 
-def _listed(file: Path, item: InputSpec, channel: str) -> str:
-    """Return SQL for the columns that the rules look at, as a segment has them."""
+def _listed(file: Path, item: InputSpec, names: Sequence[str]) -> str:
+    """Return SQL for some columns as a segment has them."""
     columns = pq.read_metadata(file).schema.to_arrow_schema()
     texts = {column.name.lower() for column in columns if pa.types.is_string(column.type)}
     listed = []
-    for name in columns_of(channel):
+    for name in names:
         if name in number_columns(item):
             member = "text" if name.lower() in texts else "number"
             listed.append(f"""union_extract("{name}", '{member}') as "{name}\"""")
-        elif name in item.columns:
+        else:
             listed.append(f'"{name}"')
     return ", ".join(listed)

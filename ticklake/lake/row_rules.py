@@ -128,6 +128,13 @@ def _is_empty(array: pa.Array) -> Flags | None:
     return _flags(pc.equal(array, "")) if pa.types.is_string(array.type) else None
 
 
+def _is_no_name(array: pa.Array) -> Flags | None:
+    """Return where a name is null or empty. A table may lack it, if who reads the rows knows it."""
+    if pa.types.is_null(array.type):
+        return None
+    return _flags(pc.or_(array.is_null(), pc.equal(array, "").fill_null(False)))
+
+
 def _cannot_be_a_folder(array: pa.Array) -> Flags | None:
     """Return where a value, such as a coin, could not be the value of a partition column."""
     if pa.types.is_null(array.type):
@@ -302,8 +309,16 @@ _RULES: Final[Mapping[str, Sequence[Rule]]] = {
         *_not_negative("BAD_NUMBER", "bid_size", "ask_size"),
         *_finite("bid_price", "bid_size", "ask_price", "ask_size", "last_price"),
     ],
-    "mark_prices": [*_needed("ts_event"), *_finite("mark_price", "index_price")],
-    "funding_rates": [*_needed("ts_event"), *_finite("funding_rate", "interval_hours")],
+    "mark_prices": [
+        Rule(("symbol",), "MISSING_FIELD", "symbol is missing", _is_no_name),
+        *_needed("ts_event"),
+        *_finite("mark_price", "index_price"),
+    ],
+    "funding_rates": [
+        Rule(("symbol",), "MISSING_FIELD", "symbol is missing", _is_no_name),
+        *_needed("ts_event"),
+        *_finite("funding_rate", "interval_hours"),
+    ],
     "klines": [
         *_needed("open_time", "open", "high", "low", "close", "volume"),
         *_decimals("open", "high", "low", "close", "volume"),

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ticklake.lake.paths import Key, partition_path
@@ -32,6 +33,17 @@ class Channel:
     dictionary: Sequence[str] = ()
     """Columns worth a dictionary; for the others it costs time and makes the file larger."""
 
+    @property
+    def has_symbols(self) -> bool:
+        """Whether a segment holds all symbols: it has a column of them and is sorted by it."""
+        return "symbol" in self.schema.names
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What has to be known of rows besides their columns: exchange, symbol, interval."""
+        symbol = ("symbol",) if self.has_symbols else ()
+        return (*self.partition_by[:-1], *symbol)
+
     def folder(self, key: Key) -> str:
         """Return where the segments of a partition lie."""
         return f"raw/{self.name}/{partition_path(self.partition_by, key)}"
@@ -39,6 +51,9 @@ class Channel:
 
 class SegmentWriter:
     """Writes rows to one local Parquet file for each partition, in arrival order.
+
+    Where a file holds all symbols, what waits in memory is sorted by symbol before it is written;
+    the rows of a symbol stay in arrival order.
 
     The bytes depend on the rows and on how they were cut into batches, and on nothing else: a
     loader that cuts its source in the same places every time writes the same file every time.
@@ -76,7 +91,8 @@ class SegmentWriter:
 class _File:
     """The Parquet file of one partition, in row groups of ROW_GROUP rows or a few more.
 
-    They are smaller if so many partitions are open that their rows cannot all wait.
+    They are smaller if so many partitions are open that their rows cannot all wait. Rows that are
+    to be sorted wait for as long as they can.
     """
 
     def __init__(self, path: Path, folder: str, channel: Channel) -> None:
@@ -93,14 +109,19 @@ class _File:
         self._waiting_rows += table.num_rows
         size: int = table.nbytes
         self.waiting_bytes += size
-        return size - (self.write() if self._waiting_rows >= ROW_GROUP else 0)
+        is_full = self._waiting_rows >= ROW_GROUP and not self._channel.has_symbols
+        return size - (self.write() if is_full else 0)
 
     def write(self) -> int:
-        """Write the row group that waits, and return how many bytes were in memory."""
+        """Write what waits, and return how many bytes were in memory."""
         if self._writer is None:
             self._writer = _writer(self._path, self._channel)
         count, written = self._waiting_rows, self.waiting_bytes
-        self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=count)
+        rows = pa.concat_tables(self._waiting)
+        if self._channel.has_symbols:
+            rows = rows.take(pc.sort_indices(rows["symbol"]))  # a stable sort
+        size = ROW_GROUP if self._channel.has_symbols else count
+        self._writer.write_table(rows, row_group_size=size)
         self._rows += count
         self._waiting.clear()
         self._waiting_rows = self.waiting_bytes = 0

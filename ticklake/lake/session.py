@@ -51,6 +51,8 @@ class Session:
     """Locations of tables -> their units, for the tests that read just these."""
     pending: dict[str, dict[Key, Partition]] = field(default_factory=dict)
     """Location -> partitions that a plan would build, or that this run could not build."""
+    renewed: dict[str, Sequence[str]] = field(default_factory=dict)
+    """Tables that this run has built or found up to date: location -> partition columns."""
     failed: list[str] = field(default_factory=list)
     """What to say of the units that could not be built, a model each."""
     asked: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -106,6 +108,13 @@ class Session:
             for column in self.asked.keys() & set(item.columns):
                 place = item.columns.index(column)
                 self.seen.setdefault(column, set()).update(key[place] for key in item.partitions)
+
+    def remove_left_over(self) -> None:
+        """Remove the partitions that lie by other columns than their table, which is built anew."""
+        for location, columns in self.renewed.items():
+            if self.lake_table(location, columns).left_over:
+                self.hold_lease()
+                self.lake_table(location, columns).remove_left_over()
 
     def release(self, units: Iterable[Unit]) -> None:
         """Delete from quarantine what the segments superseded that these units were built from."""

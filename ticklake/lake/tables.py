@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 from ticklake.lake.errors import READ_ONLY, ReadOnlyError
-from ticklake.lake.paths import Key, partition_key, partition_path
+from ticklake.lake.paths import Key, partition_key, partition_path, segment_key
 from ticklake.lake.storage import Entry, Storage
 
 DATA = "data.parquet"
@@ -147,7 +147,7 @@ class RawTable:
         for path, error_type in sorted((set_aside or {}).items()):
             key = self.key_of(path)
             if key is not None and path not in present:
-                missing.setdefault(key, []).append((path.rpartition("/")[2], error_type))
+                missing.setdefault(key, []).append((self._label(path), error_type))
                 segments.setdefault(key, [])
         known, cache.entries = cache.entries, {}
         found = {}
@@ -156,7 +156,7 @@ class RawTable:
             content = []
             for entry in entries:
                 digest = self._digest(entry, known)
-                content.append((entry.path.rpartition("/")[2], digest))
+                content.append((self._label(entry.path), digest))
                 if not self.storage.tag_is_content:
                     cache.entries[entry.path] = [entry.size, entry.tag, digest]
             aside = missing.get(key, [])
@@ -170,16 +170,18 @@ class RawTable:
         cache.save()
         return found
 
-    def has_segments(self) -> bool:
-        """Say whether there is any segment; looks no further than the first."""
-        return any(self.key_of(entry.path) for entry in self.storage.entries(self.location))
-
     def key_of(self, path: str) -> Key | None:
         """Return the partition that a segment lies in, or None where a path is no segment's."""
         folder, _, name = path.removeprefix(f"{self.location}/").rpartition("/")
         if not name.endswith(".parquet") or name.startswith((".", "_")):
             return None
-        return partition_key(self.columns, folder)
+        return segment_key(self.location, self.columns, folder)
+
+    def _label(self, path: str) -> str:
+        """Return the name of a segment in its partition, with the symbol if it lies by symbol."""
+        *folders, name = path.removeprefix(f"{self.location}/").split("/")
+        others = [part for part in folders if part.partition("=")[0] not in self.columns]
+        return "/".join([*others, name])
 
     def _digest(self, entry: Entry, known: Mapping[str, Any]) -> str:
         if self.storage.tag_is_content:
@@ -205,6 +207,8 @@ class LakeTable:
         self._cache = Cache(storage, location)
         self._tags: dict[str, str] = {}
         self._misnamed: dict[Key, list[str]] = {}
+        self.left_over: list[str] = []
+        """Folders that lie by other columns, as a version wrote that had other ones."""
         self.published = self._scan(storage.entries(location) if entries is None else entries)
         self._partitions: dict[Key, Partition] | None = None
 
@@ -245,6 +249,13 @@ class LakeTable:
             for name in (DATA, META):
                 self.storage.delete(f"{folder}/{name}")
 
+    def remove_left_over(self) -> None:
+        """Remove what lies by other columns than the table has now: it is built anew by these."""
+        while self.left_over:
+            for name in (DATA, META):
+                self.storage.delete(f"{self.left_over[-1]}/{name}")
+            self.left_over.pop()
+
     def forget(self, key: Key) -> None:
         """Take note of a partition that was just removed."""
         self._partitions = None
@@ -280,6 +291,8 @@ class LakeTable:
         for folder, objects in folders.items():
             key = partition_key(self.columns, folder.removeprefix(f"{self.location}/"))
             if key is None:
+                if is_partition(folder.removeprefix(f"{self.location}/")):
+                    self.left_over.append(folder)
                 continue
             if folder != self.folder(key):
                 self._misnamed.setdefault(key, []).append(folder)
@@ -332,6 +345,11 @@ class LakeTable:
         if data.tag != written_as and sha256_of(self.storage, data.path) != item.sha256:
             return replace(item, damage="data.parquet does not have the hash in meta.json")
         return item
+
+
+def is_partition(folder: str) -> bool:
+    """Say whether a path below a table is that of a partition, whatever its columns are."""
+    return all("=" in part for part in folder.split("/"))
 
 
 @cache  # raw tables are looked at again when a segment was set aside

@@ -22,10 +22,11 @@ from ticklake.lake.lease import writing
 from ticklake.lake.paths import Key, partition_path
 from ticklake.lake.planning import Selection
 from ticklake.lake.storage import Entry, LocalStorage, Storage
-from ticklake.lake.tables import DAMAGE, DATA, META, LakeTable, Published
+from ticklake.lake.tables import DAMAGE, DATA, META, LakeTable, Published, is_partition
 
 REBUILD = "`dbt build` builds it again"
 DELETE = "nothing reads it, delete it"
+DROPPED = "the next `dbt build` drops it"
 WRONG_HASH = "data.parquet does not have the hash in meta.json"
 ATTEMPTS = 3
 """A build may replace a partition while it is looked at: then it is looked at again."""
@@ -116,10 +117,15 @@ def check_units(
 
 def check_strays(table: TableListing) -> list[Problem]:
     """Find files that belong to no partition."""
-    return [
-        Problem(entry.path, "is no file of a partition of this table", DELETE)
-        for entry in table.strays()
-    ]
+    problems = []
+    for entry in table.strays():
+        folder, _, name = entry.path.removeprefix(f"{table.location}/").rpartition("/")
+        if not table.is_raw and name in (DATA, META) and is_partition(folder):
+            what = "lies by other columns than the table, as an earlier version wrote it"
+            problems.append(Problem(entry.path, what, DROPPED))
+        else:
+            problems.append(Problem(entry.path, "is no file of a partition of this table", DELETE))
+    return problems
 
 
 def mark_damaged(storage: Storage, problems: Iterable[Problem]) -> None:

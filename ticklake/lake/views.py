@@ -5,31 +5,38 @@ from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 
+from ticklake.lake.catalog import is_segment
 from ticklake.lake.connection import quoted
 from ticklake.lake.paths import LAYERS, RAW, partition_key
 from ticklake.lake.storage import Storage
-from ticklake.lake.tables import DATA, READERS, RawTable
+from ticklake.lake.tables import DATA, READERS
+
+Layout = Sequence[str]
+"""Partition columns by which files lie."""
 
 
-def tables_with_files(storage: Storage, tables: Mapping[str, Sequence[str]]) -> set[str]:
-    """Return those of some tables (location -> partition columns) that have a file to read.
+def layouts_with_files(
+    storage: Storage, tables: Mapping[str, Sequence[Layout]]
+) -> dict[str, list[Layout]]:
+    """Return by which of its layouts each table has a file to read; tables without are left out.
 
-    Looks no further than the first file of each.
+    Looks no further than the first file of each layout.
     """
 
-    def has_files(item: tuple[str, Sequence[str]]) -> bool:
-        location, columns = item
-        if location.startswith(f"{RAW}/"):
-            return RawTable(storage, location, columns).has_segments()
+    def with_files(item: tuple[str, Sequence[Layout]]) -> list[Layout]:
+        location, layouts = item
+        left = list(layouts)
         for entry in storage.entries(location):
             folder, _, name = entry.path.removeprefix(f"{location}/").rpartition("/")
-            if name == DATA and partition_key(columns, folder) is not None:
-                return True
-        return False
+            if is_segment(name) if location.startswith(f"{RAW}/") else name == DATA:
+                left = [columns for columns in left if partition_key(columns, folder) is None]
+            if not left:
+                break
+        return [columns for columns in layouts if columns not in left]
 
     with ThreadPoolExecutor(READERS) as pool:
-        found = zip(tables, pool.map(has_files, tables.items()), strict=True)
-        return {location for location, has in found if has}
+        found = zip(tables, pool.map(with_files, tables.items()), strict=True)
+        return {location: layouts for location, layouts in found if layouts}
 
 
 def lake_views(connection: duckdb.DuckDBPyConnection, storage: Storage) -> dict[str, bool]:
