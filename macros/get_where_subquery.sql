@@ -15,8 +15,9 @@
         {{ return(default__get_where_subquery(relation)) }}
     {%- endif -%}
     {%- set where = config.get('where') -%}
+    {%- set rows = lake_view_files(node) if lake_is_view(node) else lake_files(node, with_position=true) -%}
     {{ return(
-        '(select * from ' ~ lake_files(node, with_position=true)
+        '(select * from ' ~ rows
         ~ (' where ' ~ where if where else '') ~ ') as tested'
     ) }}
 {% endmacro %}

@@ -30,6 +30,7 @@
         'columns': columns,
         'is_raw': is_raw,
         'lookback': lookback.get(node.name, 0),
+        'views': [],
         'required': node.config.meta.get('required', []) if is_raw else [],
     }) }}
 {% endmacro %}

@@ -2,21 +2,42 @@
     `ref` for lake models: `from {{ lake_ref('trades') }}`.
 
     While a model is built it reads exactly the files that the batch depends on; in a singular test
-    those the test has not passed on yet, with `filename` and `file_row_number`. Everywhere else
-    (`dbt show`, `dbt compile`, unit tests) it is the plain relation.
+    those the test has not passed on yet, with `filename` and `file_row_number`. Of a view that reads
+    its tables with `lake_ref` it is the SQL of the view over such files. Everywhere else (`dbt show`,
+    `dbt compile`, unit tests, views) it is the plain relation.
 #}
 {% macro lake_ref(name) %}
-    {%- set relation = ref(name) -%}
-    {%- if not lake_is_building(relation) -%}
-        {{ relation }}
+    {#- Unit tests have no graph: all they read is given. -#}
+    {%- set node = graph.get('nodes', {}).values() | selectattr('name', 'equalto', name)
+        | selectattr('resource_type', 'in', ['model', 'seed']) | first if execute -%}
+    {%- if node and lake_is_behind_view(model, node) -%}
+        {#- The SQL of a view is being rendered: what it reads is no ref of the reader. -#}
+        {{ lake_files(node) }}
     {%- else -%}
-        {%- set node = graph.nodes.values() | selectattr('name', 'equalto', name)
-            | selectattr('resource_type', 'in', ['model', 'seed']) | first -%}
-        {%- if node.resource_type == 'seed' -%}
+        {%- set relation = ref(name) -%}
+        {%- if not lake_is_building(relation) -%}
+            {{ relation }}
+        {%- elif node.resource_type == 'seed' -%}
             {#- Without the database: its name differs between targets, and the code must not. -#}
             {{ relation.include(database=false) }}
+        {%- elif lake_is_view(node) -%}
+            {{ lake_view_files(node) }}
         {%- else -%}
             {{ lake_files(node, with_position=model.resource_type == 'test') }}
         {%- endif -%}
     {%- endif -%}
+{% endmacro %}
+
+
+{# Whether a reader reads a node through views alone. #}
+{% macro lake_is_behind_view(reader, node) %}
+    {%- if node.unique_id not in reader.depends_on.nodes -%}
+        {%- for name in reader.depends_on.nodes -%}
+            {%- set other = graph.nodes.get(name) -%}
+            {%- if other and lake_is_view(other) and node.unique_id in lake_tables_behind(other) -%}
+                {{ return(true) }}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(false) }}
 {% endmacro %}

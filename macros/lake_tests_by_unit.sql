@@ -9,10 +9,15 @@
     {%- if generic in ('not_null', 'accepted_values', 'is_true', 'is_time_ordered') -%}
         {{ return(true) }}
     {%- elif generic in ('is_unique_on', 'is_numbered', 'is_open_last') -%}
-        {%- set tested = lake_inputs(test) | first -%}
         {%- set arguments = test.test_metadata.kwargs -%}
         {%- set columns = arguments.columns or arguments.within -%}
-        {{ return(tested.partition_by | reject('in', columns) | list | length == 0) }}
+        {#- What all tables behind a view are partitioned by says what its units are. -#}
+        {%- set inputs = lake_inputs(test) -%}
+        {%- set unit_by = (inputs | first).partition_by | list -%}
+        {%- for input in inputs -%}
+            {%- set unit_by = unit_by | select('in', input.partition_by) | list -%}
+        {%- endfor -%}
+        {{ return(unit_by | reject('in', columns) | list | length == 0) }}
     {%- endif -%}
     {{ return(test.config.meta.get('by_unit', false)) }}
 {% endmacro %}

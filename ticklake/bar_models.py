@@ -119,14 +119,14 @@ def vpin_buckets(
             if listing.today and (limits := listing.limits(chosen, *VPIN, bars_per_day))
         }
         earlier: dict[tuple[Listing, Decimal], Filled] = {}
-        for listing, day in _days(trades, list(wanted)):
+        for listing, day in _days(trades.filter("date < getvariable('unit_date')"), list(wanted)):
             for threshold in wanted[listing]:
-                key = listing, threshold
-                if day.date != listing.today:
-                    earlier[key] = filled(day, threshold, window)
-                    continue
-                table = bucket_table(day, threshold, window, earlier.pop(key, None))
-                yield from table.to_batches()
+                earlier[listing, threshold] = filled(day, threshold, window)
+            del day
+        for listing, day in _days(trades.filter("date = getvariable('unit_date')"), list(wanted)):
+            for threshold in wanted[listing]:
+                before = earlier.pop((listing, threshold), None)
+                yield from bucket_table(day, threshold, window, before).to_batches()
             del day
 
     return pa.RecordBatchReader.from_batches(bucket_tables.SCHEMA, batches())
@@ -187,10 +187,9 @@ def _listings(trades: DuckDBPyRelation) -> list[Listing]:
 
 
 def _days(trades: DuckDBPyRelation, listings: Sequence[Listing]) -> Iterator[tuple[Listing, Day]]:
-    """Yield the trades of some symbols, those of a day before that day's.
+    """Yield the trades of some symbols, which are of one day.
 
-    The files of a unit are read in the order of their partitions, and a file is in the order of
-    trade_seq. Raises ValueError where that is not so.
+    They come by symbol, and in the order of trade_seq. Raises ValueError where that is not so.
     """
     if not listings:
         return

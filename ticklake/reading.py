@@ -4,13 +4,14 @@ import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Final, Literal, overload
 
 if TYPE_CHECKING:
     import duckdb
     import polars
 
     from ticklake.lake.catalog import TableListing
+    from ticklake.lake.planning import Selection
     from ticklake.lake.storage import Entry, Storage
 
 When = str | date | datetime
@@ -50,8 +51,9 @@ def read(
     """Return rows of a table: `read("trades", symbol="BTC", start="2025-08-01", end="2025-08-02")`.
 
     Only partitions in range are opened. Rows come as they are stored: partition after partition by
-    exchange, symbol and date, and within each in the order of the table. A range without rows
-    gives the columns and no row.
+    exchange, symbol (if a partition has one) and date, and within each in the order of the table;
+    `trades`, if both of the tables behind it have some in range, by exchange, symbol, date and
+    trade_seq. A range without rows gives the columns and no row.
 
     - `table` is `trades` or `compacted.trades`; raw segments are read as `raw.trades`.
     - `exchange` and `symbol` are one name or several.
@@ -68,7 +70,7 @@ def read(
     """
     import duckdb
 
-    from ticklake.lake.catalog import find_table
+    from ticklake.lake.catalog import find_table, tables_behind
     from ticklake.lake.connection import prepare, refresh_secret
     from ticklake.lake.errors import LakeError
     from ticklake.lake.root import open_lake
@@ -90,12 +92,15 @@ def read(
         if names is not None
     }
     single = {column: next(iter(names)) for column, names in wanted.items() if len(names) == 1}
-    listing = find_table(storage, table, single)
-    query = _query(storage, listing, wanted, bounds, columns)
+    behind = tables_behind(storage, table, single)
+    if behind:
+        query = _query_of_view(storage, behind, wanted, bounds, columns)
+    else:
+        query = _query(storage, find_table(storage, table, single), wanted, bounds, columns)
     try:
         relation = connection.sql(query)
     except duckdb.BinderException as error:
-        raise LakeError(f"{listing.name} cannot be read like that: {error}") from None
+        raise LakeError(f"{table} cannot be read like that: {error}") from None
     return relation.pl() if as_ == "polars" else relation
 
 
@@ -147,6 +152,63 @@ def _connection(root: str) -> "duckdb.DuckDBPyConnection":
     return connection
 
 
+TRADES: Final = {
+    "exchange": "varchar",
+    "symbol": "varchar",
+    "date": "date",
+    "trade_seq": "bigint",
+    "ts_event": "timestamptz",
+    "ts_capture": "timestamptz",
+    "trade_id": "varchar",
+    "price": "decimal(38, 12)",
+    "size": "decimal(38, 12)",
+    "side": "varchar",
+    "first_id": "bigint",
+    "last_id": "bigint",
+    "taker_user": "varchar",
+    "maker_user": "varchar",
+    "block_number": "bigint",
+    "is_liquidation": "boolean",
+    "leg_count": "bigint",
+}
+"""The columns of the view `trades`, as `models/compacted/trades.sql` makes them."""
+
+
+def _query_of_view(
+    storage: "Storage",
+    tables: Sequence["TableListing"],
+    wanted: dict[str, set[str]],
+    bounds: tuple[_When, _When],
+    columns: Sequence[str] | None,
+) -> str:
+    """Return SQL for the rows asked for of `trades`, which some tables have together."""
+    nothing = ", ".join(f'cast(null as {kind}) as "{name}"' for name, kind in TRADES.items())
+    parts = [f"select {nothing} where false"]
+    for table in tables:
+        parts.append(_query(storage, table, wanted, bounds, None))
+    selection = _selection(wanted, bounds)
+    in_range = [
+        table
+        for table in tables
+        if any(selection.contains(table.columns, key) for key in table.partitions())
+    ]
+    listed = ", ".join(f'"{column}"' for column in columns or ())
+    order = "order by exchange, symbol, date, trade_seq" if len(in_range) > 1 else ""
+    return f"select {listed or '*'} from ({' union all by name '.join(parts)}) {order}"
+
+
+def _selection(wanted: dict[str, set[str]], bounds: tuple[_When, _When]) -> "Selection":
+    from ticklake.lake.planning import Selection
+
+    start, end = bounds
+    return Selection(
+        start=start.day,
+        end=end.day,
+        exchanges=frozenset(wanted["exchange"]) if "exchange" in wanted else None,
+        symbols=frozenset(wanted["symbol"]) if "symbol" in wanted else None,
+    )
+
+
 def _query(
     storage: "Storage",
     table: "TableListing",
@@ -157,15 +219,9 @@ def _query(
     """Return SQL for the rows asked for."""
     from ticklake.lake.connection import quoted
     from ticklake.lake.paths import path_values
-    from ticklake.lake.planning import Selection
 
     start, end = bounds
-    selection = Selection(
-        start=start.day,
-        end=end.day,
-        exchanges=frozenset(wanted["exchange"]) if "exchange" in wanted else None,
-        symbols=frozenset(wanted["symbol"]) if "symbol" in wanted else None,
-    )
+    selection = _selection(wanted, bounds)
     partitions = table.partitions()
     everything = [file for files in partitions.values() for file in _data(files.values())]
     chosen = [

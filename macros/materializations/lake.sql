@@ -41,6 +41,7 @@
             'columns': columns,
             'meta': config.get('meta', {}),
             'python': lake_python_config(model),
+            'views': lake_views_read(model),
         },
         'inputs': lake_inputs(model, lookback),
         'seeds': lake_seeds(model),

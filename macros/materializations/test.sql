@@ -23,7 +23,7 @@
     {#- What counts rows that fail against a threshold has to see all of them. -#}
     {%- set is_of_rows = config.get('fail_calc') == 'count(*)' and config.get('limit') is none
         and config.get('warn_if') == '!= 0' and config.get('error_if') == '!= 0' -%}
-    {%- set is_direct = behind == (model.depends_on.nodes | unique | list) -%}
+    {%- set is_direct = lake_reads_only_lake(model) -%}
     {%- if not is_direct -%}
         {#- The comment on a view has a mark of all that it is made from. -#}
         {%- set comments = lake_view_comments() -%}

@@ -1,9 +1,9 @@
 {# One row per trade known by fills: the two of an execution seen as one, from the taker's side. #}
 {{ config(
     materialized='lake',
-    partition_by=['exchange', 'symbol', 'date'],
-    unit_by=['exchange', 'date'],
-    order_by=['trade_seq'],
+    partition_by=['exchange', 'date'],
+    order_by=['symbol', 'trade_seq'],
+    units_from='fills',
 ) }}
 
 with
@@ -51,16 +51,42 @@ led as (
 
 ),
 
+{# The venue's own prints of these symbols count too: at one instant they come first. #}
+merged as (
+
+    select *
+    from led
+    where leg_number = 1
+    union all by name
+    select exchange, symbol, date, ts_event
+    from {{ lake_ref('prints') }}
+    semi join legs using (exchange, symbol, date)
+
+),
+
+numbered as (
+
+    select
+        *,
+        row_number() over (
+            partition by exchange, symbol, date
+            order by
+                ts_event,
+                leg_count is not null,
+                block_number nulls first,
+                event_index, tid, price, size
+        ) as trade_seq
+    from merged
+
+),
+
 fill_trades as (
 
     select
         exchange,
         symbol,
         date,
-        row_number() over (
-            partition by exchange, symbol, date
-            order by ts_event, block_number nulls first, event_index, tid, price, size
-        ) as trade_seq,
+        trade_seq,
         ts_event,
         cast(tid as varchar) as trade_id,
         price,
@@ -75,8 +101,8 @@ fill_trades as (
         block_number,
         is_liquidation,
         leg_count
-    from led
-    where leg_number = 1
+    from numbered
+    where leg_count is not null
 
 )
 

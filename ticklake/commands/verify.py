@@ -153,6 +153,7 @@ def _verify(storage: "Storage", table: str | None, selection: "Selection") -> in
 
 def _compare(storage: "Storage", table: str | None, selection: "Selection") -> int:
     """Compute partitions again by way of dbt; return the number of those that differ."""
+    from ticklake.lake.catalog import find_tables
     from ticklake.lake.materialization import COMPARE_ONLY
     from ticklake.lake.session import close_session, latest_session
 
@@ -162,7 +163,8 @@ def _compare(storage: "Storage", table: str | None, selection: "Selection") -> i
         "exchanges": sorted(selection.exchanges) if selection.exchanges else None,
         "symbols": sorted(selection.symbols) if selection.symbols else None,
     }
-    chosen = ["--select", table.rpartition(".")[2], "resource_type:seed"] if table else []
+    names = [item.location.rpartition("/")[2] for item in find_tables(storage, table) if table]
+    chosen = ["--select", *names, "resource_type:seed"] if names else []
     run_models_only(COMPARE_ONLY, [*chosen, "--vars", json.dumps(variables)])
     session = latest_session()
     close_session()

@@ -20,6 +20,8 @@ from ticklake.lake.planning import Selection
 from ticklake.lake.storage import Entry, Storage
 from ticklake.lake.tables import DATA, META
 
+VIEWS = {"compacted/trades": ("compacted/prints", "compacted/fill_trades")}
+"""Views that stand for several tables, and these. Earlier versions stored them."""
 SHOWN = 20
 """Names that a message lists, at most."""
 
@@ -90,19 +92,15 @@ def find_tables(
 ) -> list[TableListing]:
     """Return the tables in some layers, or those of one name: `trades` or `compacted.trades`.
 
-    Costs one listing of what is asked for. Raises LakeError, naming the tables there are, where
-    there is none of that name.
+    Of a view that stands for several tables, these. Costs one listing of what is asked for. Raises
+    LakeError, naming the tables there are, where there is none of that name.
     """
     if table is None:
         return _tables(entry for layer in layers for entry in storage.entries(layer))
-    layer, _, name = table.replace("/", ".").rpartition(".")
-    wanted = [layer] if layer else layers
-    found = _tables(
-        entry
-        for each in wanted
-        if each in layers and name
-        for entry in storage.entries(f"{each}/{name}")
-    )
+    locations = _locations(table, layers)
+    found = _tables(entry for location in locations for entry in storage.entries(location))
+    if layers != (RAW,):
+        found = [*tables_behind(storage, table), *found]
     if not found:
         names = ", ".join(item.name for item in find_tables(storage, layers=layers))
         raise LakeError(
@@ -124,11 +122,10 @@ def find_table(
     With `values` of leading partition columns only partitions that have them need be listed; all
     are where there is none.
     """
-    layer, _, name = table.replace("/", ".").rpartition(".")
-    layers = [layer] if layer in (*LAYERS, RAW) else [] if layer else LAYERS
+    layer = table.replace("/", ".").rpartition(".")[0]
     firsts = {
         location: first
-        for location in (f"{each}/{name}" for each in layers if name)
+        for location in _locations(table, (RAW,) if layer == RAW else LAYERS)
         if (first := next(iter(storage.entries(location)), None))
     }
     if len(firsts) > 1:
@@ -145,6 +142,20 @@ def find_table(
         if narrow and narrow[0].partitions():
             return narrow[0]
     return find_tables(storage, table, (RAW,) if layer == RAW else LAYERS)[0]
+
+
+def tables_behind(
+    storage: Storage, view: str, values: Mapping[str, str] | None = None
+) -> list[TableListing]:
+    """Return the tables behind a view that have something: those of `trades`, for example.
+
+    There is none for other names, and where an earlier version has stored what is a view now.
+    """
+    for location in _locations(view, LAYERS):
+        if location in VIEWS and not next(iter(storage.entries(location)), None):
+            behind = [name for name in VIEWS[location] if next(iter(storage.entries(name)), None)]
+            return [find_table(storage, name, values) for name in behind]
+    return []
 
 
 def refuse_unknown(tables: Sequence[TableListing], selection: Selection) -> None:
@@ -181,6 +192,12 @@ def listed(names: Sequence[str]) -> str:
 def is_segment(name: str) -> bool:
     """Say whether a file in a raw partition is read as a segment."""
     return name.endswith(".parquet") and not name.startswith((".", "_"))
+
+
+def _locations(table: str, layers: Sequence[str]) -> list[str]:
+    """Return where a table may lie: `trades` in any of some layers, `compacted.trades` in its."""
+    layer, _, name = table.replace("/", ".").rpartition(".")
+    return [f"{each}/{name}" for each in layers if name and layer in ("", each)]
 
 
 def _tables(entries: Iterable[Entry]) -> list[TableListing]:

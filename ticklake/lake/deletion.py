@@ -93,7 +93,7 @@ def _raw_channel(storage: Storage, table: str) -> TableListing:
     raw = sorted({each for item in built for each in _made_of(storage, item)})
     instead = " or ".join(raw) or "raw.<channel>"
     raise LakeError(
-        f"{built[0].name} is made of {instead}, so what is deleted there comes back with the next "
+        f"{name} is made of {instead}, so what is deleted there comes back with the next "
         f"build. Delete from {instead}: `dbt build` then drops what depended on it."
     )
 

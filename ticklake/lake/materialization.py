@@ -30,7 +30,7 @@ from ticklake.lake.planning import TO_BE_BUILT, Plan, Selection, Unit, plan_tabl
 from ticklake.lake.quarantine import Problem, SetAside, things_set_aside
 from ticklake.lake.report import Report
 from ticklake.lake.session import Session, close_session, latest_session, session_of
-from ticklake.lake.specs import NULLS_FIRST, InputSpec, ModelSpec
+from ticklake.lake.specs import NULLS_FIRST, InputSpec, ModelSpec, ViewSpec
 from ticklake.lake.tables import LakeTable, Partition, fingerprint
 from ticklake.lake.views import Layout, lake_views, layouts_with_files
 
@@ -277,12 +277,19 @@ def _plan_model(session: Session, **spec: Any) -> Any:
     return None
 
 
+def _view_made(session: Session, *, location: str) -> Any:
+    """Take note of a view: what an earlier version stored under its name is removed at the end."""
+    session.renewed[location] = ()
+    return {}
+
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "plan_model": _plan_model,
     "result_of": _result_of,
     "begin_check": _begin_check,
     "pass_check": _pass_check,
     "unusable_segments": _unusable_segments,
+    "view_made": _view_made,
     "begin_run": _begin_run,
     "end_run": _end_run,
 }
@@ -505,6 +512,12 @@ def _model(spec: Mapping[str, Any]) -> ModelSpec:
         units_from=config.get("units_from"),
         keeps_order=config["keeps_order"],
         one_unit_at_a_time=spec["language"] == "python",
+        views=tuple(
+            ViewSpec(
+                item["location"], item["query"], tuple(item["tables"]), tuple(item["order_by"])
+            )
+            for item in config.get("views", ())
+        ),
     )
 
 
@@ -517,6 +530,7 @@ def _input(item: Mapping[str, Any]) -> InputSpec:
         is_raw=item["is_raw"],
         lookback=item.get("lookback", 0),
         required=tuple(item.get("required", ())),
+        views=tuple(item.get("views", ())),
     )
 
 

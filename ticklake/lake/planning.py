@@ -31,7 +31,13 @@ class Input:
     columns: tuple[str, ...]
     partitions: Mapping[Key, Partition]
     lookback: int = 0
+    views: tuple[str, ...] = ()
+    """Views through which it is read: `closed_by` and `units_from` may name them."""
     _groups: dict[Key, "_Groups"] = field(default_factory=dict, repr=False, compare=False)
+
+    def is_called(self, name: str | None) -> bool:
+        """Say whether this is the input of a name, or of any with none."""
+        return name is None or name == self.name or name in self.views
 
     def groups(self, shared: Key) -> "_Groups":
         """Return the partitions by their values of some columns; put in order once."""
@@ -138,10 +144,9 @@ def units_of(
     later date, that is, whether its day is over.
     """
     leading = [
-        item
-        for item in inputs
-        if set(unit_by) <= set(item.columns) and units_from in (None, item.name)
+        item for item in inputs if set(unit_by) <= set(item.columns) and item.is_called(units_from)
     ]
+    _refuse_half_views(inputs, leading, unit_by, units_from)
     if not leading:
         named = ", ".join(f"{item.name} ({', '.join(item.columns)})" for item in inputs) or "none"
         raise LakeError(
@@ -169,6 +174,25 @@ def units_of(
             content.append([index.input.name, index.groups.content(own)])
         units[key] = Unit(key, found, is_closed, fingerprint(content), own_inputs)
     return units
+
+
+def _refuse_half_views(
+    inputs: Sequence[Input],
+    leading: Sequence[Input],
+    unit_by: Sequence[str],
+    units_from: str | None,
+) -> None:
+    """Raise LakeError where only some tables behind a view would say which units there are."""
+    for item in inputs:
+        for view in item.views:
+            leads = [other.name for other in leading if view in other.views]
+            if leads and item not in leading and item.is_called(units_from):
+                raise LakeError(
+                    f"{view} has rows of {item.name}, which has partitions by "
+                    f"{', '.join(item.columns)}: it does not say which {', '.join(unit_by)} there "
+                    f"are, and units of {' and '.join(leads)} alone would leave its rows out. Set "
+                    "unit_by to columns that both have, or units_from to another input."
+                )
 
 
 def plan_table(
@@ -292,7 +316,8 @@ def _last_dates(
     closing = [
         item
         for item in inputs
-        if closed_by in (item.name, ANY_INPUT) and set(unit_by) <= set(item.columns)
+        if (closed_by == ANY_INPUT or item.is_called(closed_by))
+        and set(unit_by) <= set(item.columns)
     ]
     if not closing or set(unit_by) != {"exchange", "date"}:
         raise LakeError(

@@ -11,7 +11,7 @@ from ticklake.lake.connection import prepare_cursor
 from ticklake.lake.file_format import ROW_GROUP
 from ticklake.lake.inputs import read_own_rows, set_files, set_units
 from ticklake.lake.planning import Unit
-from ticklake.lake.specs import ModelSpec
+from ticklake.lake.specs import ModelSpec, ViewSpec
 
 PythonModel = Callable[[Any, Any], Any]
 DbtObject = Callable[[Callable[[str], Any]], Any]
@@ -36,6 +36,7 @@ def python_compute(model: ModelSpec, source: str, path: str) -> Compute:
     """Return a compute that calls `model(dbt, session)` with refs to the files of one unit."""
     python_model, dbt_object = loaded(source, path)
     inputs = {item.location: item for item in model.inputs}
+    views = {item.location: item for item in model.views}
 
     def compute(
         connection: duckdb.DuckDBPyConnection,
@@ -52,7 +53,10 @@ def python_compute(model: ModelSpec, source: str, path: str) -> Compute:
         reader.execute("set variable unit_date = cast(? as date)", [day])
 
         def load(relation: str) -> Any:
-            item = inputs.get("/".join(relation.replace('"', "").split(".")[-2:]))
+            location = "/".join(relation.replace('"', "").split(".")[-2:])
+            if view := views.get(location):
+                return reader.sql(_rows_of_view(view, unit))
+            item = inputs.get(location)
             if item is None:
                 return reader.sql(f"select * from {relation}")
             return reader.sql(read_own_rows(item, model.unit_by))
@@ -67,3 +71,13 @@ def python_compute(model: ModelSpec, source: str, path: str) -> Compute:
         return result.to_arrow_reader(ROW_GROUP)
 
     return compute
+
+
+def _rows_of_view(view: ViewSpec, unit: Unit) -> str:
+    """Return SQL for the rows of a view in its order, day by day.
+
+    The files of one table are in order as they are, and so is each day of a view with one table.
+    """
+    with_files = [name for name in view.tables if any(part.paths for part in unit.inputs[name])]
+    order = f" order by {', '.join(view.order_by)}" if len(with_files) > 1 else ""
+    return f"select * from {view.query}{order}"

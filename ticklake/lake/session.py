@@ -62,7 +62,7 @@ class Session:
     partitions_published: int = 0
     _tables: dict[str, LakeTable] = field(default_factory=dict)
     _raw: dict[str, dict[Key, Partition]] = field(default_factory=dict)
-    _inputs: dict[tuple[str, str, int], Input] = field(default_factory=dict)
+    _inputs: dict[tuple[str, int, tuple[str, ...]], Input] = field(default_factory=dict)
     _superseded: set[str] = field(default_factory=set)
     """Paths of segments that are in `raw/` as well as in quarantine."""
     _lease: Lease | None = None
@@ -93,11 +93,11 @@ class Session:
             partitions = self.lake_table(spec.location, spec.partition_by).partitions()
             if pending := self.pending.get(spec.location):
                 partitions = {**partitions, **pending}
-        item = Input(spec.name, spec.partition_by, partitions, spec.lookback)
-        known = self._inputs.get((spec.location, spec.name, spec.lookback))
+        item = Input(spec.name, spec.partition_by, partitions, spec.lookback, spec.views)
+        known = self._inputs.get((spec.name, spec.lookback, spec.views))
         if known is not None and known.partitions is partitions:
             return known  # with what it has in order already
-        self._inputs[spec.location, spec.name, spec.lookback] = item
+        self._inputs[spec.name, spec.lookback, spec.views] = item
         return item
 
     def note(self, selection: Selection, inputs: Iterable[Input]) -> None:

@@ -21,6 +21,21 @@ class InputSpec:
     lookback: int = 0
     required: tuple[str, ...] = ()
     """Of raw data, the columns that a segment has to have; it may lack the others."""
+    views: tuple[str, ...] = ()
+    """Views through which the model reads it: it answers to their names too."""
+
+
+@dataclass(frozen=True)
+class ViewSpec:
+    """How a Python model sees a view on lake tables."""
+
+    location: str
+    query: str
+    """SQL of the view over the files of a unit."""
+    tables: tuple[str, ...]
+    """The inputs behind it."""
+    order_by: tuple[str, ...]
+    """The order in which a model gets its rows."""
 
 
 @dataclass(frozen=True)
@@ -41,3 +56,5 @@ class ModelSpec:
     keeps_order: bool = False
     """Rows come in the order of `order_by` already."""
     one_unit_at_a_time: bool = False
+    views: tuple[ViewSpec, ...] = ()
+    """Of a Python model, the views it reads."""
