@@ -316,7 +316,7 @@ def test_a_lake_that_was_built_by_symbol_is_migrated_by_the_next_build(operator:
     assert "no problem" in run("verify").splitlines()[-1]
     assert "2 skipped" in land(*arguments).output
     again = operator.build_tables("--select", *models)
-    assert again.count("0 built, 0 dropped") == again.count("lake model") / 2
+    assert again.count("0 built, 0 dropped") == again.count(" OK created sql lake model ") > 0
 
 
 def test_verify_says_that_a_build_drops_what_lies_by_other_columns(operator: Operator) -> None:
@@ -336,9 +336,9 @@ def test_verify_says_that_a_build_drops_what_lies_by_other_columns(operator: Ope
 def fill(symbol: str, ts: int, tid: int, price: int, taker: bool, block: int | None) -> Row:
     return {
         "ts_event": ts, "block_number": block, "event_index": int(taker), "coin": symbol,
-        "user": "0xa" if taker else "0xb", "px": str(price), "sz": "1", "tid": tid, "oid": tid,
-        "side": "A" if taker else "B", "crossed": taker, "startPosition": "0", "closedPnl": "0",
-        "fee": "0", "feeToken": "USDC", "dir": "Buy", "hash": "0x0",
+        "user": "0xa" if taker else "0xb", "px": Decimal(price), "sz": Decimal(1), "tid": tid,
+        "oid": tid, "side": "A" if taker else "B", "crossed": taker, "dir": "Buy", "hash": "0x0",
+        "startPosition": Decimal(0), "closedPnl": Decimal(0), "fee": Decimal(0), "feeToken": "USDC",
     }  # fmt: skip
 
 
