@@ -86,3 +86,42 @@ def test_a_day_reads_the_month_that_it_lies_in() -> None:
         [("A", "2025-08"), ("B", "2025-08")],
         [("A", "2025-08"), ("B", "2025-08")],
     ]
+
+
+def by_day(name: str, *dates: str) -> Input:
+    keys = [("x", date) for date in dates]
+    parts = {key: Partition(key, (), 7, f"{name} {key}") for key in keys}
+    return Input(name, ("exchange", "date"), parts, views=("trades",))
+
+
+def prints_of(*symbols: str) -> Input:
+    keys = [("x", symbol, "2025-08-01") for symbol in symbols]
+    parts = {key: Partition(key, (), 5, f"prints {key}") for key in keys}
+    return Input("prints", COLUMNS, parts, views=("trades",))
+
+
+def test_a_view_stands_for_the_tables_behind_it() -> None:
+    inputs = [prints_of("A", "B"), by_day("fills", "2025-08-01", "2025-08-02")]
+    units = units_of(inputs, ("exchange", "date"), "code", "trades", "trades")
+    assert [key[1] for key, unit in units.items() if unit.is_closed] == ["2025-08-01"]
+    first = units["x", "2025-08-01"].inputs
+    assert [len(first[name]) for name in ("prints", "fills")] == [2, 1]
+
+
+def test_units_by_symbol_of_a_view_that_does_not_know_all_symbols_are_refused() -> None:
+    inputs = [prints_of("A", "B"), by_day("fills", "2025-08-01")]
+    for units_from in (None, "trades"):
+        with pytest.raises(LakeError, match=r"rows of fills, .* would leave its rows out"):
+            units_of(inputs, COLUMNS, "code", units_from=units_from)
+    books = Input("books", COLUMNS, {("x", "A", "2025-08-01"): Partition(("x",), (), 3, "books")})
+    units = units_of([books, *inputs], COLUMNS, "code", units_from="books")
+    assert [key[1] for key in units] == ["A"]
+
+
+def test_what_many_units_read_does_not_count_for_the_size_of_each() -> None:
+    fills = Input("fills", ("exchange", "date"), by_day("fills", "2025-08-01").partitions)
+    prints = Input("prints", COLUMNS, prints_of("A", "B").partitions)
+    assert {unit.size for unit in units_of([prints, fills], COLUMNS, "code").values()} == {5}
+    assert {
+        unit.size for unit in units_of([prints, fills], ("exchange", "date"), "code").values()
+    } == {2 * 5 + 7}

@@ -51,7 +51,7 @@ def test_each_tool_reads_all_rows_of_every_table(
     code = example(tool)
     for table, count in expected.items():
         names: dict[str, Any] = {}
-        exec(code.replace("compacted/trades", table), names)
+        exec(code.replace("compacted/prints", table), names)
         assert ROW_COUNTS[tool](names["trades"]) == count, table
 
 
@@ -69,5 +69,5 @@ def test_values_in_paths_are_decoded(
             found = set(names["trades"].select("symbol").collect()["symbol"])
         case _:
             found = set(names["trades"].to_table(columns=["symbol"])["symbol"].to_pylist())
-    wanted = odd.query("select distinct symbol from compacted.trades")
+    wanted = odd.query("select distinct symbol from compacted.prints")
     assert found == {symbol for (symbol,) in wanted}
