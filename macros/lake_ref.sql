@@ -10,7 +10,10 @@
     {#- Unit tests have no graph: all they read is given. -#}
     {%- set node = graph.get('nodes', {}).values() | selectattr('name', 'equalto', name)
         | selectattr('resource_type', 'in', ['model', 'seed']) | first if execute -%}
-    {%- if node and lake_is_behind_view(model, node) -%}
+    {%- if node and model.resource_type == 'operation' -%}
+        {#- `lake_views` makes a view before the run: a hook depends on nothing. -#}
+        {{ node.schema }}.{{ node.alias }}
+    {%- elif node and lake_is_behind_view(model, node) -%}
         {#- The SQL of a view is being rendered: what it reads is no ref of the reader. -#}
         {{ lake_files(node) }}
     {%- else -%}

@@ -1,8 +1,9 @@
 {#
     Makes the views of all tables that the lake has, so that `select * from raw.fills` works, and any
     selection of models, tests and unit tests can run: also in a new DuckDB file, and in one that was
-    used for another lake. A table that has no data gets a view of its columns without rows. Runs before
-    a run; a view that is as it should be is left alone.
+    used for another lake. A table that has no data gets a view of its columns without rows. A view that
+    can be read like a table is made where it is missing. Runs before a run; a view that is as it should
+    be is left alone.
 #}
 {% macro lake_views() %}
     {%- if execute -%}
@@ -50,6 +51,14 @@
                     node.description,
                     comments.get(place) if spec.is_raw,
                     [] if spec.is_raw else ['as a run began']
+                ) -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- for node in models if lake_is_view(node) -%}
+            {%- set place = node.schema ~ '.' ~ node.alias -%}
+            {%- if place not in comments -%}
+                {%- do lake_put_view(
+                    place, render(node.raw_code), node.description, none, ['as a run began']
                 ) -%}
             {%- endif -%}
         {%- endfor -%}

@@ -29,8 +29,10 @@
     {%- for name in behind if name in graph.nodes and not graph.nodes[name].columns -%}
         {%- do made_from.append(invocation_id) -%}
     {%- endfor -%}
-    {%- if lake_is_view(model) -%}
-        {%- do lake_call('view_made', {'location': model.schema ~ '/' ~ model.alias}) -%}
+    {%- if lake_is_view(model) and not flags.EMPTY -%}
+        {%- do lake_call('view_made', {
+            'location': model.schema ~ '/' ~ model.alias, 'behind': lake_inputs(model, names=behind),
+        }) -%}
     {%- endif -%}
     {%- set comment = comments.get(this.schema ~ '.' ~ this.identifier) -%}
     {%- set description = model.description if config.persist_relation_docs() else '' -%}

@@ -277,9 +277,14 @@ def _plan_model(session: Session, **spec: Any) -> Any:
     return None
 
 
-def _view_made(session: Session, *, location: str) -> Any:
-    """Take note of a view: what an earlier version stored under its name is removed at the end."""
-    session.renewed[location] = ()
+def _view_made(session: Session, *, location: str, behind: Sequence[Mapping[str, Any]]) -> Any:
+    """Take note of a view: what an earlier version stored under its name is removed at the end.
+
+    It stays while no table behind the view has anything.
+    """
+    tables = [session.lake_table(item["location"], item["partition_by"]) for item in behind]
+    if any(table.published for table in tables):
+        session.renewed[location] = ()
     return {}
 
 
