@@ -2,9 +2,10 @@
 
 import sys
 
-from benchmarks import bars, building, capture, features, landing, merging, windows
+from benchmarks import bars, building, capture, features, landing, merging, whole, windows
 
 BENCHMARKS = {
+    "whole": whole.main,
     "landing": landing.main,
     "capture": capture.main,
     "unchanged": building.unchanged_and_one_hour,

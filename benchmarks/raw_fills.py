@@ -52,8 +52,13 @@ COLUMNS = """
 """
 
 
-def write_hour(root: Path, date: str, hour: int, rows: int, coins: int = 200) -> Path:
-    """Write one hour of raw fills as a segment (an even number of rows) and return its path."""
+def write_hour(
+    root: Path, date: str, hour: int, rows: int, coins: int = 200, hours: int = 1
+) -> Path:
+    """Write one hour of raw fills as a segment (an even number of rows) and return its path.
+
+    With `hours` the segment goes on for so many.
+    """
     folder = root / f"raw/fills/exchange=hyperliquid/date={date}"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"node_fills_by_block-{date.replace('-', '')}-{hour:02d}.parquet"
@@ -76,7 +81,7 @@ def write_hour(root: Path, date: str, hour: int, rows: int, coins: int = 200) ->
                     select
                         *,
                         (epoch_ms(timestamp '{date} 00:00:00') + {hour} * 3600000
-                            + (fill // 4 * 4) * 3600000 // {fills})::bigint as ms,
+                            + (fill // 4 * 4) * 3600000 * {hours} // {fills})::bigint as ms,
                         floor(power((order_hash % 1000003) / 1000003.0, 3) * {coins})::int
                             as coin_number,
                         (order_hash % 2)::int as taker_leg
