@@ -2,10 +2,23 @@
 
 import sys
 
-from benchmarks import bars, building, capture, features, landing, merging, whole, windows
+from benchmarks import (
+    bars,
+    building,
+    capture,
+    features,
+    history,
+    landing,
+    merging,
+    s3,
+    scaling,
+    whole,
+    windows,
+)
 
 BENCHMARKS = {
     "whole": whole.main,
+    "history": history.main,
     "landing": landing.main,
     "capture": capture.main,
     "unchanged": building.unchanged_and_one_hour,
@@ -14,6 +27,8 @@ BENCHMARKS = {
     "large": merging.large,
     "features": features.main,
     "growth": features.growth,
+    "s3": s3.main,
+    "scaling": scaling.main,
     "windows": windows.main,
     "bars": bars.main,
 }

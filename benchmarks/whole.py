@@ -83,14 +83,19 @@ def raw_lake(scale: float = 1.0) -> Iterator[Path]:
 
 def build(root: Path, workers: int) -> Run:
     """Build everything from the raw segments of a lake in which nothing else stays."""
-    for folder in (root / "lake").iterdir():
-        if folder.name != "raw":
-            shutil.rmtree(folder)
+    remove_all_but_raw(root)
     env = {"TICKLAKE_WORKERS": str(workers)}
     run_dbt(root, "parse", **env)  # another number of workers: dbt parses everything again
     parse = run_dbt(root, "parse", **env)
     cost = run_dbt(root, "run", **env)
     return Run(workers, parse, cost, _hashes(root / "lake"))
+
+
+def remove_all_but_raw(root: Path) -> None:
+    """Remove every table that was built, and what builds keep beside them."""
+    for folder in (root / "lake").iterdir():
+        if folder.name != "raw":
+            shutil.rmtree(folder)
 
 
 def compared(runs: list[Run]) -> str:
