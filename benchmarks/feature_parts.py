@@ -34,7 +34,7 @@ def main(root: Path) -> None:
     connection = duckdb.connect()
     prepare(connection, LocalStorage(str(lake)))
     connection.execute(f"set variable unit_date = date '{BEGIN:%Y-%m-%d}'")
-    book, trades = (relation(connection, lake, name) for name in ("order_book", "trades"))
+    book, trades = (relation(connection, lake, name) for name in ("order_book", "prints"))
     rows = connection.sql((root / SQL).read_text()).to_arrow_reader(ROW_GROUP)
     timed("book_features: SQL, with reading", lambda: deque(rows, 0))
     best = timed("order_flow: reading the best level", lambda: own_day(book, columns_of(1)))

@@ -33,7 +33,7 @@ def main() -> None:
         root = Path(folder)
         write_day(root / "lake", ROWS, TRADES)
         run_dbt(root, "seed")
-        run_dbt(root, "run", "--select", "order_book", "trades")
+        run_dbt(root, "run", "--select", "order_book", "prints")
         run_dbt(root, "run", "--select", *MODELS)  # compiles the kernels
         shutil.rmtree(root / "lake/featured")
         parse = run_dbt(root, "parse")
@@ -87,7 +87,7 @@ def growth() -> None:
             for number in range(1, SYMBOLS):
                 shutil.copytree(known / "symbol=BTCUSDT", known / f"symbol=S{number}USDT")
         run_dbt(root, "seed")
-        run_dbt(root, "run", "--select", "order_book", "trades")
+        run_dbt(root, "run", "--select", "order_book", "prints")
         middle = f"{BEGIN + timedelta(days=1):%Y-%m-%d}"
         chosen = json.dumps({"from": middle, "to": middle, "symbols": ["BTCUSDT"]})
         one = ("run", "--select", *MODELS, "--vars", chosen)
@@ -150,7 +150,7 @@ def floor(root: Path) -> None:
     lake = root / "lake"
     outputs = outputs_of(lake)
     began = time.perf_counter()
-    for table in ("order_book", "trades"):
+    for table in ("order_book", "prints"):
         pq.read_table(lake / f"compacted/{table}/{PLACE}/data.parquet", partitioning=None)
     for model, found in outputs.items():
         write_in_order(found.schema, found.to_batches(), ["row_seq"], lake / f"floor-{model}")
