@@ -17,7 +17,14 @@
             {%- if with_position %}, filename = true, file_row_number = true{% endif %}
         )
     {%- endif -%}
-    {%- if narrowed_by %}
+    {%- if narrowed_by and model.language == 'python' %}
+        {#- One unit, and plain filters: a join would not keep the order of the rows. -#}
+        where
+        {%- for name in narrowed_by %}
+            {{ adapter.quote(name) }} = getvariable('unit_keys')[1]['{{ name }}']{{ ' and' if not loop.last }}
+        {%- endfor %}
+    )
+    {%- elif narrowed_by %}
         semi join (select unnest(getvariable('unit_keys'), recursive := true)) using ({{ narrowed_by | join(', ') }})
     ){% endif -%}
 {%- endmacro %}

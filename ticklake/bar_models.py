@@ -194,14 +194,18 @@ def _days(trades: DuckDBPyRelation, listings: Sequence[Listing]) -> Iterator[tup
     if not listings:
         return
     by_symbol = {listing.symbol: listing for listing in listings}
-    is_wanted = ColumnExpression("symbol").isin(*map(ConstantExpression, by_symbol))
-    rows = trades.filter(is_wanted).project(f"symbol, date, {', '.join(COLUMNS)}")
+    # DuckDB makes a join of `in` with many values, which does not keep the order of rows.
+    named = ColumnExpression("symbol")
+    is_near = named.between(ConstantExpression(min(by_symbol)), ConstantExpression(max(by_symbol)))
+    rows = trades.filter(is_near).project(f"symbol, date, {', '.join(COLUMNS)}")
     last = ("", datetime.date.min)
     for key, pieces in groupby(_pieces(rows.to_arrow_reader(BATCH_ROWS)), lambda item: item[0]):
         if key <= last:
             raise ValueError(f"the trades of {key} come after those of {last}")
         last = key
         symbol, date = key
+        if symbol not in by_symbol:
+            continue
         batches = (batch for _, batch in pieces)
         yield by_symbol[symbol], read_day(by_symbol[symbol].exchange, symbol, date, batches)
 

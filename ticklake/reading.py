@@ -93,14 +93,17 @@ def read(
     }
     single = {column: next(iter(names)) for column, names in wanted.items() if len(names) == 1}
     behind = tables_behind(storage, table, single)
+    name = table
     if behind:
         query = _query_of_view(storage, behind, wanted, bounds, columns)
     else:
-        query = _query(storage, find_table(storage, table, single), wanted, bounds, columns)
+        listing = find_table(storage, table, single)
+        name = listing.name
+        query = _query(storage, listing, wanted, bounds, columns)
     try:
         relation = connection.sql(query)
     except duckdb.BinderException as error:
-        raise LakeError(f"{table} cannot be read like that: {error}") from None
+        raise LakeError(f"{name} cannot be read like that: {error}") from None
     return relation.pl() if as_ == "polars" else relation
 
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -172,3 +173,29 @@ def test_a_symbol_that_adds_up_to_more_than_bars_hold_stops_no_other(
     near = near.set_column(near.schema.get_field_index("price"), "price", price)
     near = near.set_column(near.schema.get_field_index("size"), "size", pa.array([1], STORED))
     assert not len(threshold_bars(relation(connection, near), chosen, ["volume"], 5).read_all())
+
+
+def test_symbols_in_one_file_of_many_row_groups_come_in_order(tmp_path: Path) -> None:
+    """As trades known by fills lie: a join in the query would mix the row groups."""
+    file = tmp_path / "data.parquet"
+    with duckdb.connect(config={"threads": 4}) as connection:
+        connection.execute("set timezone = 'UTC'")
+        connection.execute("set variable unit_date = date '2025-08-02'")
+        connection.execute(f"""
+            copy (
+                select 'x' as exchange, printf('S%02d', s) as symbol,
+                    date '2025-08-02' as date, n as trade_seq,
+                    timestamptz '2025-08-02 00:00:00+00' + to_seconds(n) as ts_event,
+                    null::timestamptz as ts_capture, cast(100 as decimal(38, 12)) as price,
+                    cast(1 as decimal(38, 12)) as size, 'buy' as side
+                from range(40) as symbols(s), range(1, 10001) as numbers(n)
+                order by symbol, trade_seq
+            ) to '{file}' (format parquet, row_group_size 4096)""")
+        chosen = connection.sql("""
+            select 'x' as exchange, printf('S%02d', s) as symbol, 'tick' as bar_type,
+                cast(1000 as decimal(38, 12)) as threshold
+            from range(40) as symbols(s) where s % 3 = 1""")
+        rows = connection.sql(f"from read_parquet('{file}')")
+        bars = threshold_bars(rows, chosen, ["tick"], 50).read_all()
+    symbols = [f"S{number:02}" for number in range(40) if number % 3 == 1]
+    assert bars["symbol"].to_pylist() == [symbol for symbol in symbols for _ in range(10)]

@@ -92,9 +92,11 @@ def _raw_channel(storage: Storage, table: str) -> TableListing:
     built = find_tables(storage, name)
     raw = sorted({each for item in built for each in _made_of(storage, item)})
     instead = " or ".join(raw) or "raw.<channel>"
+    is_view = built[0].name.rpartition(".")[2] != name.rpartition(".")[2]
     raise LakeError(
-        f"{name} is made of {instead}, so what is deleted there comes back with the next "
-        f"build. Delete from {instead}: `dbt build` then drops what depended on it."
+        f"{name if is_view else built[0].name} is made of {instead}, so what is deleted there "
+        f"comes back with the next build. Delete from {instead}: `dbt build` then drops what "
+        "depended on it."
     )
 
 

@@ -122,12 +122,15 @@ def _number(column: str) -> str:
 
 
 def read_own_rows(item: InputSpec, unit_by: Sequence[str]) -> str:
-    """Return SQL that reads the rows of a batch in its files: see `lake_narrowed_by`."""
+    """Return SQL that reads the rows of one unit in its files, in their order.
+
+    See `lake_narrowed_by`. Filters keep the order of rows; a join would not.
+    """
     told = [name for name in unit_by if name not in CALENDAR and name in item.columns]
     if set(told) <= set(item.partition_by):
         return read_files(item)
-    keys = "select unnest(getvariable('unit_keys'), recursive := true)"
-    return f"select * from ({read_files(item)}) semi join ({keys}) using ({', '.join(told)})"
+    own = " and ".join(f"\"{name}\" = getvariable('unit_keys')[1]['{name}']" for name in told)
+    return f"select * from ({read_files(item)}) where {own}"
 
 
 def set_units(
