@@ -11,6 +11,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +21,8 @@ from benchmarks.measure import HEADER, Cost, measure
 
 ROWS, TRADES = 1_000_000, 500_000
 SMALL_ROWS, SMALL_TRADES, SYMBOLS, DAYS = 100_000, 50_000, 10, 3
+TRADES_A_BOOK = 0.55
+"""A few less than the simulated market has."""
 SLICE = 2_000
 BEGIN = datetime(2025, 8, 1, tzinfo=UTC)
 MODELS = ("book_features", "order_flow", "trade_flow")
@@ -122,7 +125,11 @@ def _lines(*costs: object) -> list[str]:
 
 
 def write_day(lake: Path, rows: int, trades: int, day: int = 0) -> None:
-    """Write the raw segments of a day, so many days after the first."""
+    """Write the raw segments of a day, so many days after the first.
+
+    If there are more trades than so many books see, a finer market is simulated, of whose books
+    some are kept.
+    """
     from ticklake.sample.feeds import Period
     from ticklake.sample.listings import BTC_PERP
     from ticklake.sample.raw_tables import raw_hours
@@ -131,10 +138,12 @@ def write_day(lake: Path, rows: int, trades: int, day: int = 0) -> None:
     place = PLACE.replace(f"{BEGIN:%Y-%m-%d}", f"{begin:%Y-%m-%d}")
     period = Period(int(begin.timestamp()) * 10**6, 1, 1)
     left = trades
-    for hour, (books, prints) in enumerate(raw_hours(BTC_PERP, period, rows // 24 + 1)):
+    simulated = max(rows, round(trades / TRADES_A_BOOK)) // 24 + 1
+    for hour, (books, prints) in enumerate(raw_hours(BTC_PERP, period, simulated)):
         kept = prints.slice(0, left // (24 - hour))
         left -= len(kept)
-        for channel, table in (("order_book", books), ("trades", kept)):
+        seen = books.take(np.linspace(0, len(books) - 1, rows // 24 + 1).astype(np.int64))
+        for channel, table in (("order_book", seen), ("trades", kept)):
             path = lake / f"raw/{channel}/{place}"
             path.mkdir(parents=True, exist_ok=True)
             pq.write_table(table, path / f"hour-{hour:02d}.parquet", compression="zstd")
