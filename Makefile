@@ -42,7 +42,7 @@ format: setup ## Let ruff and sqlfluff mend what they can
 
 check: lint test ## Everything a pull request needs, without network or credentials
 
-bench: setup ## Measure landing, planning and compaction against their baselines
+bench: setup ## Measure landing, building and what scales; writes docs/scaling.md
 	$(BIN)/python -m benchmarks
 
 docs: setup ## Generate the documentation and serve it on localhost:8080
