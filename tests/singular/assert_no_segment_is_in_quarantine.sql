@@ -12,7 +12,7 @@
 -- depends_on: {{ ref('mark_prices') }}
 -- depends_on: {{ ref('order_book') }}
 -- depends_on: {{ ref('tickers') }}
--- depends_on: {{ ref('trades') }}
+-- depends_on: {{ ref('prints') }}
 -- depends_on: {{ ref('time_bars') }}
 -- depends_on: {{ ref('wallet_daily') }}
 -- depends_on: {{ ref('quality') }}
