@@ -28,11 +28,7 @@
             {%- do built.update({spec.location: spec.layouts}) -%}
             {%- do tables.append([node, spec, spec.location | replace('/', '.')]) -%}
         {%- endfor -%}
-        {%- set python_models = models | selectattr('language', 'equalto', 'python')
-            | map(attribute='unique_id') | select('in', selected_resources) | list -%}
-        {%- set filled = lake_call('begin_run', {
-            'channels': channels, 'built': built, 'has_python_models': python_models != [],
-        }) -%}
+        {%- set filled = lake_call('begin_run', {'channels': channels, 'built': built}) -%}
         {%- set comments = lake_view_comments() -%}
         {%- set schemas = [] -%}
         {%- for node, spec, place in tables -%}

@@ -13,9 +13,8 @@
             time_column='ts_event',                        whose range goes to meta.json
         )
 
-    Steps: describe the model, plan it, build it where there is something to do (both in
-    ticklake.lake.materialization), report, replace the view where it is not as it should be, document
-    it, commit.
+    Steps: describe the model, plan and build it (ticklake.lake.materialization), report, replace the view
+    if it is not as it should be, document it, commit.
 #}
 {% materialization lake, adapter='duckdb', supported_languages=['sql', 'python'] %}
 
@@ -58,23 +57,7 @@
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
-    {%- set result = lake_call('plan_model', spec) -%}
-    {%- if result is none -%}
-    {% call statement('main', language='python') -%}
-from ticklake.lake import materialization
-
-class dbtObj:
-    def __init__(self, load):
-        pass
-
-def model(dbt, session):
-    materialization.build_model(session, {{ tojson(model.name) }})
-
-def materialize(df, con):
-    pass
-    {%- endcall %}
-    {%- set result = lake_call('result_of', {'model': model.name}) -%}
-    {%- endif -%}
+    {%- set result = lake_call('build_model', spec) -%}
 
     {%- do store_raw_result(
         'main', message=result.message, code='OK', rows_affected=result.rows

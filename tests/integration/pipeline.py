@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from ticklake.lake import session as sessions
 from ticklake.lake.inputs import read_files
-from ticklake.lake.materialization import build_model, call
+from ticklake.lake.materialization import call
 from ticklake.lake.quarantine import put_back, things_set_aside
 from ticklake.lake.specs import InputSpec
 from ticklake.lake.storage import Storage
@@ -254,9 +254,4 @@ def run_model(
     connection: duckdb.DuckDBPyConnection, specification: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Plan and build a model as `macros/materializations/lake.sql` does; return what it is told."""
-    answer = call(connection, "plan_model", specification)
-    if answer is None:
-        build_model(connection, specification["name"])
-        place = {name: specification[name] for name in ("invocation", "root")}
-        answer = call(connection, "result_of", {**place, "model": specification["name"]})
-    return dict(answer)
+    return dict(call(connection, "build_model", specification))

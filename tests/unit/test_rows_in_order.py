@@ -14,8 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.integration.pipeline import run_model, specified
-from ticklake.lake import building, python_models
-from ticklake.lake.connection import one_thread
+from ticklake.lake import building, python_models, tasks
 from ticklake.lake.inputs import read_files
 from ticklake.lake.session import close_session
 from ticklake.lake.specs import InputSpec
@@ -23,7 +22,6 @@ from ticklake.lake.specs import InputSpec
 DAY = date(2024, 1, 2)
 COLUMNS = {"exchange": "varchar", "date": "date", "row_seq": "bigint", "value": "double"}
 INPUT = InputSpec("raw_rows", "raw/rows", ("exchange", "date"), COLUMNS, is_raw=True, lookback=1)
-TWICE = InputSpec("twice", "featured/twice", ("exchange", "date"), COLUMNS, is_raw=False)
 FILE = "featured/twice/exchange=x/date=2024-01-02/data.parquet"
 
 
@@ -55,16 +53,14 @@ def run(
     keeps_order: bool,
     language: str,
     returned: Any,
-    reads: InputSpec = INPUT,
-    name: str = "twice",
 ) -> dict[str, Any]:
     """Run a model in Python, which returns something, or in SQL, which is that."""
     config = {
         "partition_by": ["exchange", "date"], "order_by": ["row_seq"], "keeps_order": keeps_order,
     }  # fmt: skip
     specification = specified(
-        str(root), name, COLUMNS, [asdict(reads)], config,
-        language=language, location=f"featured/{name}", full_refresh=True,
+        str(root), "twice", COLUMNS, [asdict(INPUT)], config,
+        language=language, location="featured/twice", full_refresh=True,
         compiled_code=returned if language == "sql" else "",
     )  # fmt: skip
 
@@ -79,8 +75,8 @@ def run(
         close_session()
 
 
-def stored(root: Path, file: str = FILE) -> pa.Table:
-    return pq.read_table(root / file, partitioning=None)
+def stored(root: Path) -> pa.Table:
+    return pq.read_table(root / FILE, partitioning=None)
 
 
 @pytest.mark.parametrize(
@@ -175,13 +171,13 @@ def test_rows_in_order_make_the_same_bytes_alone_and_in_a_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found, batches = [], []
-    run_batch = building._Worker._run
+    run_batch = tasks._Worker._run
 
     def seen(worker: Any, units: Any) -> None:
         batches.append(len(units))
         run_batch(worker, units)
 
-    monkeypatch.setattr(building._Worker, "_run", seen)
+    monkeypatch.setattr(tasks._Worker, "_run", seen)
     for most in (0, 1 << 20):
         monkeypatch.setattr(building, "BATCH_IN_ORDER", most)
         root = tmp_path / str(most)
@@ -194,25 +190,3 @@ def test_rows_in_order_make_the_same_bytes_alone_and_in_a_batch(
     assert batches == [1, 1, 1, 3]
     assert len(found[0]) == 3
     assert found[0] == found[1]
-
-
-def test_rows_that_only_pass_have_one_thread_of_duckdb(tmp_path: Path) -> None:
-    count = "cast(current_setting('threads') as double)"
-
-    def threads(reads: InputSpec, name: str) -> list[float]:
-        sql = f"select exchange, date, row_seq, {count} as value from ({read_files(reads)})"
-        assert run(tmp_path, True, "sql", sql, reads, name)["rows"] == 2
-        return stored(tmp_path, FILE.replace("twice", name))["value"].to_pylist()
-
-    land(tmp_path, "x", rows([3, 5]))
-    with duckdb.connect() as connection:
-        (usual,) = connection.execute(f"select {count}").fetchone() or ()
-    assert threads(INPUT, "twice") == [usual] * 2
-    assert threads(TWICE, "again") == [1] * 2
-
-
-def test_threads_are_as_before_after_rows_that_failed() -> None:
-    with duckdb.connect(config={"threads": 3}) as connection:
-        with pytest.raises(ZeroDivisionError), one_thread(connection):
-            raise ZeroDivisionError
-        assert connection.execute("select current_setting('threads')").fetchall() == [(3,)]

@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.integration.pipeline import MODELS, run_model, specified
-from ticklake.lake import row_groups, writing
-from ticklake.lake.file_format import SAMPLE
-from ticklake.lake.row_groups import RowGroupFile
+from ticklake.lake import writing
 from ticklake.lake.writing import ROW_GROUP, write_in_order, write_sorted
 
 STAMP = pa.timestamp("us", tz="UTC")
@@ -41,10 +38,10 @@ def rows_of(numbers: Sequence[int]) -> pa.Table:
     )
 
 
-def written(table: pa.Table, file: Path, batch_rows: int | None = None, encoders: int = 2) -> int:
+def written(table: pa.Table, file: Path, batch_rows: int | None = None) -> int:
     """Write a table that reaches the writer in batches of some size."""
     batches = table.to_batches(max_chunksize=batch_rows)
-    staged = write_in_order(table.schema, batches, ["row_seq"], file, encoders)
+    staged = write_in_order(table.schema, batches, ["row_seq"], file)
     assert staged.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
     return staged.row_count
 
@@ -58,59 +55,33 @@ def test_rows_come_back_as_they_were_in_row_groups_of_one_size(tmp_path: Path) -
     assert pq.read_table(tmp_path / "file").equals(table)
 
 
-def by_one_writer(table: pa.Table, file: Path, row_group: int) -> None:
-    """Write a table as pyarrow alone does it."""
-    encodings = writing._encodings(table.slice(0, row_group), "row_seq")
-    with pq.ParquetWriter(
-        file,
-        table.schema,
-        compression="zstd",
-        compression_level=1,
-        use_dictionary=encodings.dictionaries,
-        column_encoding=encodings.columns,
-        write_statistics=["row_seq", "ts", "value", "size", "depth", "levels", "is_gap"],
-        store_schema=False,
-    ) as writer:
-        writer.write_table(table.combine_chunks(), row_group_size=row_group)
-
-
 @pytest.mark.parametrize("row_group", [60_000, 25_000, 4_000, 7])
-def test_the_bytes_are_those_of_one_writer_whatever_the_batches_and_threads(
+def test_the_bytes_do_not_depend_on_the_batches(
     row_group: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of one row group, of some, of more than fit into the short form of a list, of very many."""
     table = rows_of(range(1, 300 if row_group == 7 else 60_000))
     monkeypatch.setattr(writing, "ROW_GROUP", row_group)
-    monkeypatch.setattr(row_groups, "BEHIND", 1)
-    by_one_writer(table, tmp_path / "one", row_group)
-    for batch_rows, encoders in [(None, 1), (None, 2), (2_048, 2), (1_000, 3), (7_777, 1)]:
-        assert written(table, tmp_path / "file", batch_rows, encoders) == table.num_rows
+    written(table, tmp_path / "one")
+    for batch_rows in (2_048, 1_000, 7_777):
+        assert written(table, tmp_path / "file", batch_rows) == table.num_rows
         assert (tmp_path / "file").read_bytes() == (tmp_path / "one").read_bytes()
 
 
-def test_columns_are_encoded_by_type_and_doubles_by_what_some_rows_have(
-    tmp_path: Path,
-) -> None:
-    written(rows_of(range(1, ROW_GROUP + 10)), tmp_path / "file")
+def test_columns_are_encoded_by_type_and_doubles_by_name(tmp_path: Path) -> None:
+    table = rows_of(range(1, ROW_GROUP + 10)).rename_columns(
+        {"size": "bid_size_3", "value": "imbalance_l2"}
+    )
+    written(table, tmp_path / "file")
     groups = [pq.read_metadata(tmp_path / "file").row_group(at) for at in range(2)]
     chunks = [group.column(at) for group in groups for at in range(group.num_columns)]
     found = {chunk.path_in_schema: set(chunk.encodings) - {"RLE"} for chunk in chunks}
     assert found == {
-        "row_seq": {"DELTA_BINARY_PACKED"}, "ts": {"PLAIN"}, "value": {"BYTE_STREAM_SPLIT"},
-        "size": {"PLAIN", "RLE_DICTIONARY"}, "depth": {"PLAIN"}, "levels": {"DELTA_BINARY_PACKED"},
-        "state": {"PLAIN", "RLE_DICTIONARY"}, "is_gap": {"PLAIN"}, "text": {"PLAIN"},
+        "row_seq": {"DELTA_BINARY_PACKED"}, "ts": {"DELTA_BINARY_PACKED"},
+        "imbalance_l2": {"BYTE_STREAM_SPLIT"}, "bid_size_3": {"PLAIN", "RLE_DICTIONARY"},
+        "depth": {"PLAIN"}, "levels": {"DELTA_BINARY_PACKED"},
+        "state": {"PLAIN", "RLE_DICTIONARY"}, "is_gap": {"PLAIN"},
+        "text": {"PLAIN", "RLE_DICTIONARY"},
     }  # fmt: skip
-
-
-def test_doubles_have_a_dictionary_only_where_their_values_come_again_and_not_in_runs() -> None:
-    """A rolling sum comes in runs, which zstd finds; what is mostly null has few values at all."""
-    drawn = random.Random(1)
-    prices = [drawn.randrange(300) / 10 for _ in range(SAMPLE)]
-    sums = [drawn.random() for _ in range(SAMPLE // 30 + 1) for _ in range(30)][:SAMPLE]
-    sparse = [drawn.random() if n % 10 == 0 else None for n in range(SAMPLE)]
-    columns = {"price": prices, "sum": sums, "sparse": sparse, "nothing": [None] * SAMPLE}
-    table = pa.table({name: pa.array(values, pa.float64()) for name, values in columns.items()})
-    assert writing._encodings(table, "row_seq").dictionaries == ["price"]
 
 
 @settings(max_examples=60, deadline=None)
@@ -194,17 +165,6 @@ def test_readers_can_skip_row_groups_by_their_statistics(tmp_path: Path) -> None
     ]  # fmt: skip
     late = pq.read_table(tmp_path / "file", filters=[("row_seq", ">", 2 * ROW_GROUP)])
     assert late["row_seq"].to_pylist() == [2 * ROW_GROUP + at for at in range(1, 10)]
-
-
-@pytest.mark.parametrize("what", ["write_page_index", "bloom_filter_options"])
-def test_what_lies_behind_the_pages_is_refused_rather_than_lost(what: str, tmp_path: Path) -> None:
-    table = rows_of(range(1, 10))
-    options = {what: True if what == "write_page_index" else {"row_seq": True}}
-    pq.write_table(table, tmp_path / "piece", **options)
-    encoded = pa.py_buffer((tmp_path / "piece").read_bytes())
-    refusal = pytest.raises(ValueError, match="cannot be moved")
-    with refusal, RowGroupFile(tmp_path / "f", encoded) as file:
-        file.add(encoded)
 
 
 @settings(max_examples=60, deadline=None)

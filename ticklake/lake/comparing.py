@@ -3,15 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import duckdb
-
-from ticklake.lake.building import Compute, build
+from ticklake.lake.building import build
 from ticklake.lake.errors import LakeError
 from ticklake.lake.paths import Key, partition_path, project
 from ticklake.lake.planning import Plan, Selection, Unit
-from ticklake.lake.specs import ModelSpec
 from ticklake.lake.storage import LocalStorage
 from ticklake.lake.tables import DATA, LakeTable
+from ticklake.lake.tasks import Recipe
 from ticklake.lake.verifying import Problem
 
 
@@ -31,19 +29,18 @@ class Comparison:
 
 
 def compare(
-    connection: duckdb.DuckDBPyConnection,
-    model: ModelSpec,
+    recipe: Recipe,
     table: LakeTable,
     plan: Plan,
     units: Mapping[Key, Unit],
     selection: Selection,
-    compute: Compute,
     hold_lease: Callable[[], object],
 ) -> Comparison:
     """Compute the units of a selection that are up to date in a scratch lake and compare.
 
     Units of one date at a time, as a build does it, and each file is removed once it is hashed.
     """
+    model = recipe.model
     stale = {unit.key for unit, _ in (*plan.dirty, *plan.blocked)}
     chosen = {key for key in units if selection.contains(model.unit_by, key)} - stale
     comparison = Comparison(model.location, not_compared=len(stale))
@@ -60,9 +57,7 @@ def compare(
 
         again = Plan(dirty=[(units[key], "compare") for key in sorted(chosen)])
         try:
-            report = build(
-                connection, model, scratch, again, compute, "", after_partition, table.storage
-            )
+            report = build(recipe, scratch, again, "", after_partition, table.storage)
             failures = {
                 partition_path(model.unit_by, key): why for key, why in report.failures.items()
             }

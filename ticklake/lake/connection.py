@@ -1,7 +1,5 @@
 """Preparing a DuckDB connection for a lake: reading S3, and settings that keep bytes equal."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,21 +34,6 @@ def reach(storage: Storage) -> None:
 def prepare_cursor(cursor: Any) -> None:
     """Settle what a cursor does not take over from its connection: days are UTC days."""
     cursor.execute("set timezone = 'UTC'")
-
-
-@contextmanager
-def one_thread(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Let DuckDB use the calling thread alone, for rows that stream and are encoded beside it.
-
-    A second thread would ask for room most of the time, in a loop, and its rows leave the
-    processor's cache before they are fetched. It is a setting of the database, not of a connection.
-    """
-    (count,) = connection.execute("select current_setting('threads')").fetchone() or (1,)
-    connection.execute("set threads = 1")
-    try:
-        yield
-    finally:
-        connection.execute(f"set threads = {count}")
 
 
 def refresh_secret(connection: Any, storage: Storage) -> None:

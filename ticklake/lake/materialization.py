@@ -1,19 +1,16 @@
-"""The Python half of `macros/materializations/`: what dbt calls, and what Jinja asks for.
+"""The Python half of `macros/materializations/`: what Jinja asks for.
 
-`call` answers Jinja's `lake_call(function, arguments)`. That plans a model; where something is left
-to do, `build_model` does it, in the connection that dbt has for the model and can interrupt.
+`call` answers Jinja's `lake_call(function, arguments)`. Models and tests of a run ask side by side:
+one is planned at a time, and what is built is built by the workers.
 """
 
 import json
 import os
-import threading
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 from dbt_common.clients.agate_helper import table_from_rows
@@ -29,13 +26,10 @@ from ticklake.lake.paths import RAW, Key, partition_path
 from ticklake.lake.planning import TO_BE_BUILT, Plan, Selection, Unit, plan_table, units_of
 from ticklake.lake.quarantine import Problem, SetAside, things_set_aside
 from ticklake.lake.report import Report
-from ticklake.lake.session import Session, close_session, latest_session, session_of
+from ticklake.lake.session import Session, close_session, session_of
 from ticklake.lake.specs import NULLS_FIRST, InputSpec, ModelSpec, ViewSpec
 from ticklake.lake.tables import LakeTable, Partition, fingerprint
 from ticklake.lake.views import Layout, lake_views, layouts_with_files
-
-if TYPE_CHECKING:
-    from ticklake.lake.building import Compute
 
 PLAN_ONLY = "TICKLAKE_PLAN_ONLY"
 """Environment variable: plan every model and build none."""
@@ -47,33 +41,18 @@ PASSED = table_from_rows([(0, False, False)], ("failures", "should_warn", "shoul
 """What dbt takes for the result of a test that passed."""
 
 
-def build_model(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Build a model as it was planned. An error for people becomes its result, no stack trace."""
-    session = latest_session()
-    assert session is not None, "a model is planned first"
-    try:
-        session.results[name] = _built(connection, session, session.planned.pop(name))
-    except LakeError as error:
-        session.results[name] = {"error": str(error)}
-
-
 def call(database: duckdb.DuckDBPyConnection, function: str, arguments: Mapping[str, Any]) -> Any:
     """Answer one question of Jinja's: the name of a function below, and its arguments."""
     values = dict(arguments)
     session = session_of(values.pop("invocation"), values.pop("root"))
     session.database = database
     try:
-        return _FUNCTIONS[function](session, **values)
+        if function == "build_model":
+            return _build_model(session, **values)
+        with session.lock:
+            return _FUNCTIONS[function](session, **values)
     except LakeError as error:
         return {"error": str(error)}
-
-
-def _result_of(session: Session, *, model: str) -> Any:
-    result = session.results[model]
-    if "error" not in result and not result["is_plan"]:
-        spec, _ = session.plans[model]
-        session.renewed[spec.location] = spec.partition_by
-    return result
 
 
 def _begin_check(
@@ -188,14 +167,12 @@ def _begin_run(
     *,
     channels: Mapping[str, Sequence[Layout]],
     built: Mapping[str, Sequence[Layout]],
-    has_python_models: bool,
 ) -> Any:
     """Return by what each table has files, and which tables that are built need no other view.
 
     Tables are given as location -> layouts: the partition columns by which files may lie. It also
     shows once and clearly where the lake cannot be reached.
     """
-    session.has_python_models = has_python_models
     next(iter(session.storage.entries("_lease")), None)
     layouts = layouts_with_files(session.storage, {**channels, **built})
     with session.database.cursor() as cursor:
@@ -233,8 +210,17 @@ def _unknown_names(session: Session) -> list[str]:
     return found
 
 
-def _plan_model(session: Session, **spec: Any) -> Any:
-    """Plan a model. The answer is its result where there is nothing to do, else none."""
+def _build_model(session: Session, **spec: Any) -> Any:
+    """Plan a model, build what is left to do, and return what its materialization reports."""
+    with session.lock:
+        planner, plan, result = _plan_model(session, spec)
+    return result or _built(session, spec, planner, plan)
+
+
+def _plan_model(
+    session: Session, spec: Mapping[str, Any]
+) -> "tuple[_Planner, Plan, dict[str, Any] | None]":
+    """Plan a model. The last answer is its result if there is nothing to do, else none."""
     is_plan_only = bool(os.environ.get(PLAN_ONLY))
     model = _model(spec)
     config = {
@@ -253,13 +239,12 @@ def _plan_model(session: Session, **spec: Any) -> Any:
     table = planner.table
     session.plans[model.name] = (model, plan)
     if is_comparison:
-        session.planned[model.name] = _Planned(spec, planner, plan)
-        return None
+        return planner, plan, None
     if is_plan_only:
         dirty = [unit.key for unit, _ in plan.dirty]
         session.pending[model.location] = _stand_ins(model, table.published, dirty)
         message = f"{len(plan.dirty)} units to build, {len(plan.dropped)} partitions to drop"
-        return {"message": message, "rows": 0, "is_plan": True}
+        return planner, plan, {"message": message, "rows": 0, "is_plan": True}
     if spec["is_dry_run"]:  # dbt's --empty: everything but building
         plan = Plan(unchanged=len(table.published))
     else:
@@ -267,14 +252,14 @@ def _plan_model(session: Session, **spec: Any) -> Any:
     wanted = {partition_path(model.unit_by, key) for key in planner.units}
     for path in table.empty_units.keys() - wanted:
         del table.empty_units[path]
-    if plan.is_done:
-        table.save_cache()
-        report = Report(unchanged=plan.unchanged, stale_outside=plan.stale_outside)
-        if not is_dry_run:
-            session.renewed[model.location] = model.partition_by
-        return _result(planner, report) | {"view_comment": _view_comment(session, model)}
-    session.planned[model.name] = _Planned(spec, planner, plan)
-    return None
+    if not plan.is_done:
+        return planner, plan, None
+    table.save_cache()
+    report = Report(unchanged=plan.unchanged, stale_outside=plan.stale_outside)
+    if not is_dry_run:
+        session.renewed[model.location] = model.partition_by
+    result = _result(planner, report) | {"view_comment": _view_comment(session, model)}
+    return planner, plan, result
 
 
 def _view_made(session: Session, *, location: str, behind: Sequence[Mapping[str, Any]]) -> Any:
@@ -289,8 +274,6 @@ def _view_made(session: Session, *, location: str, behind: Sequence[Mapping[str,
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "plan_model": _plan_model,
-    "result_of": _result_of,
     "begin_check": _begin_check,
     "pass_check": _pass_check,
     "unusable_segments": _unusable_segments,
@@ -301,37 +284,36 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 def _built(
-    connection: duckdb.DuckDBPyConnection, session: Session, planned: "_Planned"
+    session: Session, spec: Mapping[str, Any], planner: "_Planner", plan: Plan
 ) -> dict[str, Any]:
     """Do what is planned; return what the materialization reports to Jinja."""
-    spec, planner, plan = planned.spec, planned.planner, planned.plan
+    from ticklake.lake.tasks import Recipe
+
     model, table, code = planner.model, planner.table, planner.code
-    compute = _compute(session, spec, model)
+    seeds = {_place(name): _seed_rows(session, name) for name in spec["seeds"]}
+    recipe = Recipe(model, spec["language"], spec["compiled_code"], spec["path"], seeds)
     if os.environ.get(COMPARE_ONLY):
         from ticklake.lake.comparing import compare
 
         selection = _selection(spec["selection"])
-        comparison = compare(
-            connection, model, table, plan, planner.units, selection, compute, session.hold_lease
-        )
+        comparison = compare(recipe, table, plan, planner.units, selection, session.hold_lease)
         session.comparisons[model.name] = comparison
         return {"message": str(comparison), "rows": 0, "is_plan": True}
     from ticklake.lake.building import build, failed_units
 
-    if session.has_python_models:
-        _prepare_python_models()
     session.tested.clear()
-    after_partition = _after_partition(session)
-    report = build(connection, model, table, plan, compute, code, after_partition, raw=planner)
-    if report.failures:
-        if report.failures.keys() >= planner.units.keys():  # the model is at fault, not a unit
-            raise LakeError(failed_units(model, plan, report))
-        session.failed.append(failed_units(model, plan, report))
-        failed = _stand_ins(model, table.published, report.failures, "it could not be built")
-        session.pending[model.location] = failed
+    report = build(recipe, table, plan, code, _after_partition(session), raw=planner)
+    with session.lock:
+        if report.failures:
+            if report.failures.keys() >= planner.units.keys():  # the model is at fault, not a unit
+                raise LakeError(failed_units(model, plan, report))
+            session.failed.append(failed_units(model, plan, report))
+            failed = _stand_ins(model, table.published, report.failures, "it could not be built")
+            session.pending[model.location] = failed
         session.tested.clear()
-    built = {unit.key for unit, _ in plan.dirty} - report.failures.keys()
-    session.release(unit for key, unit in planner.units.items() if key in built)
+        built = {unit.key for unit, _ in plan.dirty} - report.failures.keys()
+        session.release(unit for key, unit in planner.units.items() if key in built)
+        session.renewed[model.location] = model.partition_by
     # Types that no contract fixes follow the inputs: then the view has to be made again.
     comment = _view_comment(session, model) if model.columns else None
     return _result(planner, report) | {"view_comment": comment}
@@ -413,26 +395,19 @@ class _Planner:
             plan = self.plan(full_refresh=full_refresh)
 
     def unreadable(self, unit: Unit) -> Mapping[str, Problem]:
-        return self._session.screening.pages(self.model.inputs, unit)
+        with self._session.lock:
+            return self._session.screening.pages(self.model.inputs, unit)
 
     def plan_without(self, problems: Mapping[str, Problem], units: Collection[Key]) -> Plan:
-        self._set_aside(problems)
-        plan = self.screened(self.plan(full_refresh=False))
+        with self._session.lock:
+            self._set_aside(problems)
+            plan = self.screened(self.plan(full_refresh=False))
         return Plan(dirty=[(unit, why) for unit, why in plan.dirty if unit.key in units])
 
     def _set_aside(self, problems: Mapping[str, Problem]) -> None:
         self._session.hold_lease()
         self._session.set_aside(problems)
         self.set_aside += len(problems)
-
-
-@dataclass(frozen=True)
-class _Planned:
-    """A model that is planned and not built yet."""
-
-    spec: Mapping[str, Any]
-    planner: _Planner
-    plan: Plan
 
 
 def _stand_ins(
@@ -458,21 +433,21 @@ def _stand_ins(
     return found
 
 
-@cache
-def _prepare_python_models() -> None:
-    """Load in the background what the first Python model of a run would wait for."""
-    from ticklake.lake.python_models import prepare
-
-    threading.Thread(target=prepare).start()
+def _place(relation: str) -> str:
+    """Return the `schema.name` of a relation."""
+    return ".".join(relation.replace('"', "").split(".")[-2:])
 
 
-def _compute(session: Session, spec: Mapping[str, Any], model: ModelSpec) -> "Compute":
-    """Return what computes the units of a model; a Python model is imported here."""
-    if spec["language"] == "python":
-        from ticklake.lake.python_models import python_compute
+def _seed_rows(session: Session, relation: str) -> bytes:
+    """Return the rows of a seed as an Arrow stream."""
+    import pyarrow as pa
 
-        return python_compute(model, spec["compiled_code"], spec["path"])
-    return lambda connection, units, files: spec["compiled_code"]
+    with session.database.cursor() as cursor:
+        rows = cursor.execute(f"from {relation}").to_arrow_table()
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as stream:
+        stream.write_table(rows)
+    return bytes(sink.getvalue())
 
 
 def _seed_fingerprint(session: Session, relation: str) -> str:
@@ -516,7 +491,6 @@ def _model(spec: Mapping[str, Any]) -> ModelSpec:
         closed_by=config["closed_by"],
         units_from=config.get("units_from"),
         keeps_order=config["keeps_order"],
-        one_unit_at_a_time=spec["language"] == "python",
         views=tuple(
             ViewSpec(
                 item["location"], item["query"], tuple(item["tables"]), tuple(item["order_by"])

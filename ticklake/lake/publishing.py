@@ -1,21 +1,16 @@
-"""Publishing one partition: check the staged file, then the data, then what describes it."""
+"""Publishing one partition: first the data, then what describes it."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from ticklake.lake.errors import LakeError
 from ticklake.lake.paths import Key
 from ticklake.lake.tables import DATA, META, LakeTable, Published
 from ticklake.lake.writing import Staged
 
 SCHEMA_VERSION = 1
-NANOSECONDS = {"nanoseconds": 1, "microseconds": 1_000, "milliseconds": 1_000_000}
 
 
 @dataclass(frozen=True)
@@ -31,14 +26,13 @@ class Origin:
     quarantined: int = 0
 
 
-def publish(table: LakeTable, key: Key, staged: Staged, origin: Origin) -> bool:
+def publish(table: LakeTable, staged: Staged, origin: Origin) -> bool:
     """Publish a finished Parquet file as a partition; say whether its bytes are new.
 
     `data.parquet` goes first and `meta.json` second: a crash in between leaves a partition that
     does not match its meta, which the next build repairs. Bytes that are there stay untouched.
     """
-    first, last = _check(staged.file, staged.row_count, origin.time_column)
-    size = staged.file.stat().st_size
+    key = staged.key
     table.remove_misnamed(key)
     folder = table.folder(key)
     existing = table.published.get(key)
@@ -53,10 +47,10 @@ def publish(table: LakeTable, key: Key, staged: Staged, origin: Origin) -> bool:
     meta: dict[str, Any] = {
         "row_count": staged.row_count,
         "schema_version": SCHEMA_VERSION,
-        "ts_event_min": first,
-        "ts_event_max": last,
+        "ts_event_min": staged.ts_first,
+        "ts_event_max": staged.ts_last,
         "sha256": staged.sha256,
-        "size": size,
+        "size": staged.size,
         "created_at": datetime.now(UTC).isoformat(timespec="microseconds"),
         "source_files": list(origin.source_files),
         "inputs": origin.fingerprint,
@@ -71,14 +65,14 @@ def publish(table: LakeTable, key: Key, staged: Staged, origin: Origin) -> bool:
     entry = table.storage.write(f"{folder}/{META}", content, replaces=table.tag(key, META))
     item = Published(
         key,
-        size=size,
+        size=staged.size,
         sha256=staged.sha256,
         row_count=staged.row_count,
         inputs=origin.fingerprint,
         code=origin.code,
         unit_partitions=origin.unit_partitions,
-        ts_event_min=first,
-        ts_event_max=last,
+        ts_event_min=staged.ts_first,
+        ts_event_max=staged.ts_last,
     )
     table.remember(item, data, entry)
     return is_new
@@ -91,24 +85,3 @@ def drop(table: LakeTable, keys: Sequence[Key]) -> None:
         for name in (DATA, META):
             table.storage.delete(f"{table.folder(key)}/{name}")
         table.forget(key)
-
-
-def _check(staged: Path, row_count: int, time_column: str | None) -> tuple[str | None, str | None]:
-    """Re-open the file as a reader would; return the time range in nanoseconds as strings."""
-    with pq.ParquetFile(staged) as file:
-        metadata, names = file.metadata, file.schema.names
-        if metadata.num_rows != row_count:
-            raise LakeError(
-                f"{staged} has {metadata.num_rows} rows after writing, not {row_count}: "
-                "nothing was published. Check the disk, then build again."
-            )
-        if time_column not in names or not row_count:
-            return None, None
-        index = names.index(time_column)
-        unit = json.loads(file.schema.column(index).logical_type.to_json())["timeUnit"]
-        groups = (metadata.row_group(group) for group in range(metadata.num_row_groups))
-        ranges = [group.column(index).statistics for group in groups]
-        return (
-            str(min(item.min_raw for item in ranges) * NANOSECONDS[unit]),
-            str(max(item.max_raw for item in ranges) * NANOSECONDS[unit]),
-        )

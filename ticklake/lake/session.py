@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -36,12 +36,6 @@ class Session:
     storage: Storage
     database: duckdb.DuckDBPyConnection = field(init=False)
     """The connection to dbt's database that all of dbt's are cursors of."""
-    results: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Model name -> what its materialization reports to Jinja, where it was built."""
-    has_python_models: bool = False
-    """Whether there are some among what was selected."""
-    planned: dict[str, Any] = field(default_factory=dict)
-    """Model name -> what is left to do after it was planned."""
     plans: dict[str, tuple[ModelSpec, Plan]] = field(default_factory=dict)
     """Model name -> the model and its plan, in the order of the run."""
     comparisons: dict[str, "Comparison"] = field(default_factory=dict)
@@ -66,13 +60,14 @@ class Session:
     _superseded: set[str] = field(default_factory=set)
     """Paths of segments that are in `raw/` as well as in quarantine."""
     _lease: Lease | None = None
-    _lock: threading.RLock = field(default_factory=threading.RLock)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    """Held by whoever plans: models and tests of a run come side by side."""
     _resources: ExitStack = field(default_factory=ExitStack)
     _scratch: Path | None = None
 
     def lake_table(self, location: str, columns: Sequence[str]) -> LakeTable:
         """Return a table that ticklake builds; it is scanned once an invocation."""
-        with self._lock:
+        with self.lock:
             if location not in self._tables:
                 self._tables[location] = LakeTable(self.storage, location, columns)
             return self._tables[location]
@@ -152,7 +147,7 @@ class Session:
         Returns whether this call made it the writer. Then what was seen of the lake before may have
         changed since, so it is forgotten, and what killed runs left behind is removed.
         """
-        with self._lock:
+        with self.lock:
             if self._lease is not None:
                 if self._lease.lost:
                     raise LakeError(self._lease.lost)

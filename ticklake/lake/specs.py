@@ -55,6 +55,5 @@ class ModelSpec:
     units_from: str | None = None
     keeps_order: bool = False
     """Rows come in the order of `order_by` already."""
-    one_unit_at_a_time: bool = False
     views: tuple[ViewSpec, ...] = ()
     """Of a Python model, the views it reads."""

@@ -143,8 +143,8 @@ class LocalStorage:
         file = Path(self.url(path))
         deadline = time.monotonic() + LOCK_SECONDS
         while True:
-            _make_folder(file.parent)
             try:
+                _make_folder(file.parent)
                 handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
             except FileNotFoundError:  # the still empty folder was tidied away in between
                 continue
