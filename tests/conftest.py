@@ -3,6 +3,7 @@
 A test that takes `lake` runs twice. `pytest -m 'not s3'` leaves the S3 half out.
 """
 
+import multiprocessing.util
 import os
 import tempfile
 import uuid
@@ -59,6 +60,7 @@ def pytest_report_header() -> str:
 @pytest.fixture(autouse=True, scope="session")
 def bare_environment() -> Iterator[None]:
     """Take away what the machine says about AWS, lakes and proxies: the tests say it themselves."""
+    multiprocessing.util.get_temp_dir()  # its own folder outlives the one below
     with (
         tempfile.TemporaryDirectory(prefix="tl-") as folder,
         pytest.MonkeyPatch.context() as patch,

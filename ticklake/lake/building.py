@@ -9,6 +9,7 @@ from ticklake.lake.errors import LakeError
 from ticklake.lake.executor import workers
 from ticklake.lake.paths import Key, partition_path, project
 from ticklake.lake.planning import Plan, Unit
+from ticklake.lake.progress import PROGRESS
 from ticklake.lake.publishing import Origin, drop, publish
 from ticklake.lake.quarantine import Problem
 from ticklake.lake.report import Report
@@ -118,17 +119,25 @@ class _Builder:
     def build(self, units: Sequence[Unit]) -> list[tuple[Unit, str]]:
         """Build units; return those that could not be computed, and why."""
         failed = []
+        left = len(units)
+        PROGRESS.expect(left)
         batches = list(_batches(units, self._recipe))
         tasks = map(self._task, _grouped(batches, 2 * workers().count))
         is_threaded = self._recipe.language == "sql"
-        for task, outcome in workers().run(tasks, is_threaded=is_threaded):
-            if outcome.error:
-                raise LakeError(outcome.error)
-            for unit in task.units:
-                if unit.key in outcome.failures:
-                    failed.append((unit, outcome.failures[unit.key]))
-                else:
-                    self._publish(unit, outcome.staged[unit.key])
+        try:
+            for task, outcome in workers().run(tasks, is_threaded=is_threaded):
+                if outcome.error:
+                    raise LakeError(outcome.error)
+                for unit in task.units:
+                    if unit.key in outcome.failures:
+                        failed.append((unit, outcome.failures[unit.key]))
+                    else:
+                        self._publish(unit, outcome.staged[unit.key])
+                files = [staged for found in outcome.staged.values() for staged in found]
+                PROGRESS.add(len(task.units), sum(staged.row_count for staged in files))
+                left -= len(task.units)
+        finally:
+            PROGRESS.add(left, 0)
         return failed
 
     def _task(self, batches: Sequence[Sequence[Unit]]) -> Task:
