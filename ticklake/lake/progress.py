@@ -1,4 +1,4 @@
-"""How far a build is: on a terminal one line that is written anew, elsewhere a line now and then."""
+"""How far a build is: on a terminal a line that is written anew, elsewhere a line now and then."""
 
 import sys
 import threading
