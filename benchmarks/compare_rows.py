@@ -43,7 +43,7 @@ class Difference:
     new: list[str] = field(default_factory=list)
     types: list[str] = field(default_factory=list)
     only_before: int = 0
-    """Rows, counted as often as they occur, as in `except all`."""
+    """Rows. A row that occurs twice counts twice, as in `except all`."""
     only_after: int = 0
     columns: list[str] = field(default_factory=list)
     """Columns whose values differ, without regard to the rows they are in."""

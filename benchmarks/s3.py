@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import boto3
-
 from benchmarks.building import BIN, run_dbt
 from benchmarks.measure import HEADER, Cost, measure
 from tests.s3.faults import FaultProxy, Request
@@ -35,13 +33,7 @@ def main() -> None:
         root = Path(folder)
         local, remote = root / "local", root / "s3"
         land_sample(root, local / "lake")
-        client = boto3.session.Session().client(
-            "s3",
-            endpoint_url=server.endpoint,
-            aws_access_key_id=server.access_key,
-            aws_secret_access_key=server.secret_key,
-            region_name="us-east-1",
-        )
+        client = server.client()
         client.create_bucket(Bucket=BUCKET)
         for path in (local / "lake").rglob("*"):
             if path.is_file():

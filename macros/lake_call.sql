@@ -1,5 +1,5 @@
 {#
-    The answer of `ticklake.lake.materialization` to a question, for example `result_of`. It goes to the
+    The answer of `ticklake.lake.materialization` to a question, for example `build_model`. It goes to the
     plugin of profiles.yml as a relation to store would, with the question as its configuration.
 #}
 {% macro lake_call(function, arguments={}) %}

@@ -14,7 +14,7 @@
         {#- `lake_views` makes a view before the run: a hook depends on nothing. -#}
         {{ node.schema }}.{{ node.alias }}
     {%- elif node and lake_is_behind_view(model, node) -%}
-        {#- The SQL of a view is being rendered: what it reads is no ref of the reader. -#}
+        {#- The SQL of a view is being rendered. The reader itself has no ref to what the view reads. -#}
         {{ lake_files(node) }}
     {%- else -%}
         {%- set relation = ref(name) -%}
@@ -29,18 +29,4 @@
             {{ lake_files(node, with_position=model.resource_type == 'test') }}
         {%- endif -%}
     {%- endif -%}
-{% endmacro %}
-
-
-{# Whether a reader reads a node through views alone. #}
-{% macro lake_is_behind_view(reader, node) %}
-    {%- if node.unique_id not in reader.depends_on.nodes -%}
-        {%- for name in reader.depends_on.nodes -%}
-            {%- set other = graph.nodes.get(name) -%}
-            {%- if other and lake_is_view(other) and node.unique_id in lake_tables_behind(other) -%}
-                {{ return(true) }}
-            {%- endif -%}
-        {%- endfor -%}
-    {%- endif -%}
-    {{ return(false) }}
 {% endmacro %}

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import boto3
 import duckdb
 import pytest
 from hypothesis import settings
@@ -87,14 +86,7 @@ def s3_server(bare_environment: None) -> Iterator[S3Server]:
     starts and who ends it; this way a server that fails takes the tests of one worker along.
     """
     with start_server() as server:
-        client = boto3.session.Session().client(
-            "s3",
-            endpoint_url=server.endpoint,
-            aws_access_key_id=server.access_key,
-            aws_secret_access_key=server.secret_key,
-            region_name="us-east-1",
-        )
-        client.create_bucket(Bucket=BUCKET)
+        server.client().create_bucket(Bucket=BUCKET)
         yield server
 
 

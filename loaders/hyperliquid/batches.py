@@ -35,7 +35,7 @@ Places = npt.NDArray[np.int64]
 _USER_LENGTH: Final = 42
 _USER_AT: Final = 2
 _HEAD_LENGTH: Final = _USER_AT + _USER_LENGTH + 2
-"""Bytes of `["0x...",`, which stands in front of the object of a fill."""
+"""Bytes of `["0x...",`, which comes before the object of a fill."""
 _TABS: Final = np.frombuffer(b"\t" * _HEAD_LENGTH, f"V{_HEAD_LENGTH}")
 
 _FILL: Final = pa.struct(

@@ -127,7 +127,7 @@ aggregates as (
 
 ),
 
-{# An aggregated trade stands for the single trades in it, which are left out. #}
+{# An aggregated trade replaces the single trades in it, which are left out. #}
 aggregated as (
 
     select

@@ -1,4 +1,4 @@
-"""Few files: what a venue says of all symbols lies in one partition a day, raw and built.
+"""Few files: data of all symbols of a venue is in one partition per day, raw and built.
 
 Segments that lie by symbol are read beside such ones, and a lake that an earlier version built by
 symbol is migrated by the next build. `trades` is a view on two tables.
@@ -265,7 +265,7 @@ def split_by_symbol(operator: Operator, location: str, *, is_raw: bool) -> None:
 
 
 def tell_the_ledger(operator: Operator, source: str, name: str) -> None:
-    """Let an object have landed what lies in `raw/` under its name."""
+    """Write the ledger entry of an object: it has landed the segments in `raw/` with its name."""
     entry = read_ledger(operator.storage, source, name)
     assert isinstance(entry, LedgerEntry)
     segments = [
@@ -381,7 +381,7 @@ def write_mixed(
 
 
 def merged(fills: Sequence[Row], prints: Sequence[Row]) -> dict[tuple[str, str], list[Any]]:
-    """Return what `trades` should have for each symbol and day, in order, told the slow way."""
+    """Return what `trades` should have for each symbol and day, in order, computed slowly."""
     known = {
         (
             row["coin"], DAYS[(row["ts_event"] - START) // DAY], row["ts_event"],

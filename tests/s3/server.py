@@ -1,6 +1,9 @@
 """What a test needs to know about an S3 server."""
 
 from dataclasses import dataclass
+from typing import Any
+
+import boto3
 
 
 @dataclass(frozen=True)
@@ -22,3 +25,13 @@ class S3Server:
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+
+    def client(self) -> Any:
+        """Return a boto3 client of it."""
+        return boto3.session.Session().client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            region_name="us-east-1",
+        )

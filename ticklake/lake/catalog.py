@@ -18,10 +18,10 @@ from ticklake.lake.paths import (
 )
 from ticklake.lake.planning import Selection
 from ticklake.lake.storage import Entry, Storage
-from ticklake.lake.tables import DATA, META
+from ticklake.lake.tables import DATA, META, is_segment
 
 VIEWS = {"compacted/trades": ("compacted/prints", "compacted/fill_trades")}
-"""Views that stand for several tables, and these. Earlier versions stored them."""
+"""Views, each with the tables behind it. Earlier versions stored these views as tables."""
 SHOWN = 20
 """Names that a message lists, at most."""
 
@@ -92,8 +92,8 @@ def find_tables(
 ) -> list[TableListing]:
     """Return the tables in some layers, or those of one name: `trades` or `compacted.trades`.
 
-    Of a view that stands for several tables, these. Costs one listing of what is asked for. Raises
-    LakeError, naming the tables there are, where there is none of that name.
+    For a view, these are the tables behind it. Costs one listing of what is asked for. If no table
+    has that name, raises LakeError, which names those that there are.
     """
     if table is None:
         return _tables(entry for layer in layers for entry in storage.entries(layer))
@@ -187,11 +187,6 @@ def listed(names: Sequence[str]) -> str:
     """Return names separated by commas: the first SHOWN, and how many more there are."""
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
-
-
-def is_segment(name: str) -> bool:
-    """Say whether a file in a raw partition is read as a segment."""
-    return name.endswith(".parquet") and not name.startswith((".", "_"))
 
 
 def _locations(table: str, layers: Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ticklake.lake.catalog import find_tables, is_segment
+from ticklake.lake.catalog import find_tables
 from ticklake.lake.erased_rows import (
     Found,
     look,
@@ -43,7 +43,7 @@ from ticklake.lake.raw import (
     unfinished,
 )
 from ticklake.lake.storage import LocalStorage, Storage
-from ticklake.lake.tables import DATA, META, READERS
+from ticklake.lake.tables import DATA, META, READERS, is_segment
 
 REJECTED = "rejected.jsonl"
 LOOKERS = 4

@@ -28,14 +28,12 @@ from types import ModuleType
 from typing import Final
 
 from ticklake.lake.errors import LakeError
-from ticklake.lake.tasks import Outcome, Task, run
+from ticklake.lake.tasks import MEMORY_EACH, Outcome, Task, run
 
 WORKERS: Final = "TICKLAKE_WORKERS"
 """Environment variable: how many units are built side by side; by default one for each core."""
 MEMORY: Final = "TICKLAKE_MEMORY"
 """Environment variable: what DuckDB may use on this machine, in all workers together."""
-MEMORY_EACH: Final = 600_000_000
-"""What each worker may use if that is not set."""
 LARGE: Final = 32 << 20
 """Bytes of input that are worth another thread, if one would be idle."""
 PRELOADED: Final = ("ticklake.lake.tasks", "ticklake.microstructure.compiled")
@@ -112,10 +110,8 @@ class Workers:
         elif len(task.units) > 1:
             again.extend(replace(task, batches=((unit,),)) for unit in task.units)
         else:
-            yield (
-                task,
-                Outcome(failures={task.units[0].key: "the process that built it died twice"}),
-            )
+            why = "the process that built it died twice"
+            yield task, Outcome(failures={task.units[0].key: why})
 
     def _is_free(self) -> bool:
         return self._free > 0 and not self._all_wanted
@@ -135,14 +131,13 @@ class Workers:
                 done.append(future)
                 self._changed.notify_all()
 
-        for _ in range(2):
-            if self._executor is None:
-                self._executor = self._start()
-            try:
-                future = self._executor.submit(run, task)
-                break
-            except BrokenExecutor:  # since the last task
-                self._executor = None
+        if self._executor is None:
+            self._executor = self._start()
+        try:
+            future = self._executor.submit(run, task)
+        except BrokenExecutor:  # a worker died since the last task
+            self._executor = self._start()
+            future = self._executor.submit(run, task)
         future.add_done_callback(finished)
         return future
 
@@ -155,9 +150,7 @@ class Workers:
         """Return what became of a task; None if its worker died."""
         try:
             return future.result()
-        except BrokenExecutor:
-            with self._changed:
-                self._executor = None
+        except BrokenExecutor:  # `_submit` starts another one
             return None
 
 

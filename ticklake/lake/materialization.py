@@ -214,6 +214,8 @@ def _build_model(session: Session, **spec: Any) -> Any:
     """Plan a model, build what is left to do, and return what its materialization reports."""
     with session.lock:
         planner, plan, result = _plan_model(session, spec)
+        if result is None:
+            session.tested.clear()
     return result or _built(session, spec, planner, plan)
 
 
@@ -301,7 +303,6 @@ def _built(
         return {"message": str(comparison), "rows": 0, "is_plan": True}
     from ticklake.lake.building import build, failed_units
 
-    session.tested.clear()
     report = build(recipe, table, plan, code, _after_partition(session), raw=planner)
     with session.lock:
         if report.failures:
@@ -310,7 +311,7 @@ def _built(
             session.failed.append(failed_units(model, plan, report))
             failed = _stand_ins(model, table.published, report.failures, "it could not be built")
             session.pending[model.location] = failed
-        session.tested.clear()
+            session.tested.clear()
         built = {unit.key for unit, _ in plan.dirty} - report.failures.keys()
         session.release(unit for key, unit in planner.units.items() if key in built)
         session.renewed[model.location] = model.partition_by

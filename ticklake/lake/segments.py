@@ -52,8 +52,8 @@ class Channel:
 class SegmentWriter:
     """Writes rows to one local Parquet file for each partition, in arrival order.
 
-    Where a file holds all symbols, what waits in memory is sorted by symbol before it is written;
-    the rows of a symbol stay in arrival order.
+    If a file holds all symbols, the rows in memory are sorted by symbol before they are written.
+    The rows of one symbol stay in arrival order.
 
     The bytes depend on the rows and on how they were cut into batches, and on nothing else: a
     loader that cuts its source in the same places every time writes the same file every time.

@@ -173,12 +173,12 @@ class RawTable:
     def key_of(self, path: str) -> Key | None:
         """Return the partition that a segment lies in, or None where a path is no segment's."""
         folder, _, name = path.removeprefix(f"{self.location}/").rpartition("/")
-        if not name.endswith(".parquet") or name.startswith((".", "_")):
+        if not is_segment(name):
             return None
         return segment_key(self.location, self.columns, folder)
 
     def _label(self, path: str) -> str:
-        """Return the name of a segment in its partition, with the symbol if it lies by symbol."""
+        """Return the name of a segment in its partition, with the symbol if its path has one."""
         *folders, name = path.removeprefix(f"{self.location}/").split("/")
         others = [part for part in folders if part.partition("=")[0] not in self.columns]
         return "/".join([*others, name])
@@ -250,7 +250,7 @@ class LakeTable:
                 self.storage.delete(f"{folder}/{name}")
 
     def remove_left_over(self) -> None:
-        """Remove what lies by other columns than the table has now: it is built anew by these."""
+        """Remove the partitions by other columns: the table has been built again by its own."""
         while self.left_over:
             for name in (DATA, META):
                 self.storage.delete(f"{self.left_over[-1]}/{name}")
@@ -345,6 +345,11 @@ class LakeTable:
         if data.tag != written_as and sha256_of(self.storage, data.path) != item.sha256:
             return replace(item, damage="data.parquet does not have the hash in meta.json")
         return item
+
+
+def is_segment(name: str) -> bool:
+    """Say whether a file in a raw partition is read as a segment."""
+    return name.endswith(".parquet") and not name.startswith((".", "_"))
 
 
 def is_partition(folder: str) -> bool:

@@ -5,7 +5,6 @@ a DuckDB of its own and stages a Parquet file for each of their partitions. It n
 dbt's DuckDB file, and it publishes nothing: that is left to the process that handed the task out.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +29,8 @@ from ticklake.lake.writing import Staged, write_in_order, write_sorted
 
 RESULT: Final = "lake_batch"
 RETURNED: Final = "lake_returned"
+MEMORY_EACH: Final = 600_000_000
+"""Bytes that the DuckDB of a worker may use if nothing else is set."""
 WRONG_FOR_ALL: Final = (
     duckdb.BinderException,
     duckdb.CatalogException,
@@ -66,7 +67,7 @@ class Task:
     folder: str
     """A local folder of the task's own, for what it stages."""
     threads: int = 1
-    memory: int = 600_000_000
+    memory: int = MEMORY_EACH
     """Bytes that DuckDB may use before it spills to disk."""
 
     @property
@@ -87,12 +88,10 @@ class Outcome:
     """What is wrong with the model as a whole. Then nothing was staged."""
     lacks_memory: bool = False
     """Whether `error` is that DuckDB had too little memory."""
-    seconds: float = 0.0
 
 
 def run(task: Task) -> Outcome:
     """Compute the units of a task, batch by batch."""
-    began = time.perf_counter()
     folder = Path(task.folder)
     folder.mkdir(exist_ok=True)
     outcome = Outcome()
@@ -116,7 +115,6 @@ def run(task: Task) -> Outcome:
             outcome = Outcome(error=_wrong(task.recipe, error), lacks_memory=True)
         except WRONG_FOR_ALL as error:
             outcome = Outcome(error=_wrong(task.recipe, error))
-    outcome.seconds = time.perf_counter() - began
     return outcome
 
 
@@ -154,6 +152,7 @@ class _Worker:
         self._connection, self._recipe, self._storage = connection, recipe, storage
         self._model, self._folder, self._outcome = recipe.model, folder, outcome
         self._columns: list[str] = []
+        self._file_count = 0
 
     def run(self, units: Sequence[Unit]) -> None:
         """Compute some units together; if that fails, one by one to find the one at fault."""
@@ -282,10 +281,8 @@ class _Worker:
         )
 
     def _next_file(self) -> Path:
-        self._count += 1
-        return self._folder / f"{self._count}.parquet"
-
-    _count = 0
+        self._file_count += 1
+        return self._folder / f"{self._file_count}.parquet"
 
     def _select(self, source: str) -> str:
         """Return SQL for the columns that go into a file."""

@@ -5,11 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 
-from ticklake.lake.catalog import is_segment
 from ticklake.lake.connection import quoted
 from ticklake.lake.paths import LAYERS, RAW, partition_key
 from ticklake.lake.storage import Storage
-from ticklake.lake.tables import DATA, READERS
+from ticklake.lake.tables import DATA, READERS, is_segment
 
 Layout = Sequence[str]
 """Partition columns by which files lie."""

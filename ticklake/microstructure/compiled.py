@@ -16,8 +16,3 @@ def compiled(loop: Loop) -> Loop:
     for changes.
     """
     return cast(Loop, numba.njit(cache=True, nogil=True)(loop))
-
-
-@compiled
-def first_call() -> None:
-    """Do nothing: the first call of a compiled loop waits 0.2 s for the compiler, this one too."""
